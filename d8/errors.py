@@ -1,0 +1,61 @@
+"""The master's exceptions: one root, whose message names what failed and whose hint says what the operator does next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command tells the shell; the numbers are a contract with scripts."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    PARTLY_DONE = 5
+
+
+class D8Error(Exception):
+    """Something the operator has to know about. Given the message and a hint, carries the exit code of its kind."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(D8Error):
+    """The command, an option or a name was wrong: nothing was done."""
+
+    exit_code = ExitCode.WRONG_USAGE
+
+
+class SettingsError(UsageError):
+    """The environment or .env holds values that can't be used; the message lists all of them."""
+
+
+class SlaveUnreachable(D8Error):
+    """No answer from the slave: refused, timed out, no route, or not a D8 server."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class Refused(D8Error):
+    """The slave or the master said no: token, certificate, rights, platform."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class BuildFailed(D8Error):
+    """The build ended without a running agent."""
+
+
+class PermanentFailure(BuildFailed):
+    """A step failed for a reason that repetition can't mend: its strategy ends at once."""
+
+
+class Cancelled(D8Error):
+    """The operator stopped the work."""
