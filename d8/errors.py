@@ -1,8 +1,10 @@
-"""The master's exceptions: one root, whose message names what failed and whose hint says what the operator does next."""
+"""The master's exceptions: the message names what failed, the hint says what to do next."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from d8.messages import Message
 
 
 class ExitCode(IntEnum):
@@ -17,14 +19,18 @@ class ExitCode(IntEnum):
 
 
 class D8Error(Exception):
-    """Something the operator has to know about. Given the message and a hint, carries the exit code of its kind."""
+    """Something the operator has to know about.
+
+    Given the English templates of what failed and of what to do next, and the values for their {names}. Each kind has the
+    exit code that a command ends with.
+    """
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, template: str, hint: str = "", **values: object) -> None:
+        self.message = Message(template, values)
+        self.hint = Message(hint, values)
+        super().__init__(str(self.message))
 
 
 class UsageError(D8Error):

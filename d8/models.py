@@ -51,7 +51,7 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Credential:
-    """What the master knows of one server certificate: its SHA-256 fingerprint (hex of the DER) and the token that goes with it."""
+    """One server certificate as the master knows it: SHA-256 of its DER in hex, and the token that goes with it."""
 
     kind: CredentialKind
     fingerprint: str
@@ -74,7 +74,7 @@ class Installer:
     master_address: str
     port: int
     tls: bool = True
-    bind: str = "0.0.0.0"  # noqa: S104  a slave listens on all its addresses unless the operator says otherwise
+    bind: str = "0.0.0.0"
     privilege: str = "auto"
     language: str = "es"
 

@@ -1,0 +1,260 @@
+"""The only module that speaks HTTP to a slave, bootstrap and agent alike. It decides nothing about builds.
+
+A server's certificate is looked at first, in a bare handshake; only when the master knows its fingerprint is the token
+that belongs to it sent, over a connection that is held to that same fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.fleet.names import Address
+from d8.models import Credential
+
+Json = dict[str, Any]
+READ_MARGIN_SECONDS = 15.0
+
+
+class ProblemAnswer(D8Error):
+    """The slave answered with an error (application/problem+json): its detail is the message, its hint the hint."""
+
+    def __init__(self, status: int, template: str, hint: str, **values: object) -> None:
+        super().__init__(template, hint, **values)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Job:
+    """One look at a job on the slave; the texts begin at the offsets that were asked for."""
+
+    id: str
+    state: str
+    exit_code: int | None
+    stdout: str
+    next_offset: int
+    stderr: str
+    next_stderr_offset: int
+    duration_seconds: float
+    truncated: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the job may still write."""
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A command for the slave. `stdin` is where secrets travel: it is never logged, on either side."""
+
+    command: str
+    timeout_seconds: float
+    id: str
+    working_dir: str | None = None
+    stdin: str | None = field(default=None, repr=False)
+
+
+def presented_fingerprint(address: Address, timeout_seconds: float) -> str:
+    """Given an address, return the hex SHA-256 of the certificate presented there; sends nothing but a handshake.
+
+    Raises SlaveUnreachable when there is no TLS server.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the fingerprint is what is checked, by the caller
+    try:
+        with (
+            socket.create_connection((address.host, address.port), timeout=timeout_seconds) as connection,
+            context.wrap_socket(connection) as secure,
+        ):
+            certificate = secure.getpeercert(binary_form=True)
+    except ssl.SSLError as error:
+        raise SlaveUnreachable(
+            "{address} answers, but not with TLS ({reason})",
+            "Another program holds the port, or the slave runs with plain HTTP (then D8_TLS=off on this master too).",
+            address=address,
+            reason=error.reason,
+        ) from error
+    except OSError as error:
+        raise unreachable(address, error) from error
+    return hashlib.sha256(certificate or b"").hexdigest()
+
+
+def unreachable(address: Address, error: Exception) -> SlaveUnreachable:
+    """Given what the network said, return the error for the operator."""
+    if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower():
+        return SlaveUnreachable(
+            "{host} refuses the connection on port {port}",
+            "Start the server on the slave: sh install_slave_….sh --start",
+            host=address.host,
+            port=address.port,
+        )
+    if isinstance(error, socket.gaierror):
+        return SlaveUnreachable(
+            "{host} is not known to the name service", "Use the slave's IP address.", host=address.host
+        )
+    return SlaveUnreachable(
+        "{address} does not answer ({reason})",
+        "Is the machine on, in this network, and is port {port} open in its firewall?",
+        address=address,
+        port=address.port,
+        reason=_reason(error),
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause of a network error, without the library's wrapping."""
+    cause = error.__cause__ or error.__context__
+    return _reason(cause) if isinstance(cause, Exception) else str(error)
+
+
+class SlaveClient:
+    """Calls to one server. Given its address and the credential that belongs to it (None: only open calls)."""
+
+    def __init__(self, address: Address, credential: Credential | None, *, tls: bool, connect_timeout: float) -> None:
+        self.address = address
+        self.credential = credential
+        self._base = f"{'https' if tls else 'http'}://{address.url}"
+        self._connect_timeout = connect_timeout
+        self._session = requests.Session()
+        self._session.trust_env = False  # else REQUESTS_CA_BUNDLE and proxies come between us and the pin
+        if tls and credential:
+            self._session.verify = False  # replaced by the exact fingerprint below
+            self._session.mount("https://", _PinnedAdapter(credential.fingerprint))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def health(self) -> Json:
+        """Return the health answer, with the host facts that a token gives."""
+        return self._call("GET", "/api/health")
+
+    def system(self) -> Json:
+        """Return the agent's facts about its host."""
+        return self._call("GET", "/api/system")
+
+    def start_job(self, request: JobRequest) -> None:
+        """Given a command, start it as a job and return at once. The same id starts nothing twice."""
+        body: Json = {"command": request.command, "timeout": request.timeout_seconds, "id": request.id, "wait": False}
+        if request.working_dir is not None:
+            body["working_dir"] = request.working_dir
+        if request.stdin is not None:
+            body["stdin"] = request.stdin
+        self._call("POST", "/api/execute", json=body)
+
+    def job(self, job_id: str, offset: int = 0, stderr_offset: int = 0, wait_seconds: float = 0) -> Job:
+        """Given a job and what was read of it, return what is new; waits up to `wait_seconds` for news."""
+        parameters = {"offset": offset, "stderr_offset": stderr_offset, "wait": wait_seconds}
+        answer = self._call("GET", f"/api/jobs/{job_id}", params=parameters, patience=wait_seconds)
+        return _job(answer)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Given a job, end it and everything it started."""
+        return _job(self._call("POST", f"/api/jobs/{job_id}/cancel"))
+
+    def upload(self, name: str, content: bytes, patience: float = 600) -> str:
+        """Given a file's name and content, store it in the slave's work folder; return its path there."""
+        headers = {"Content-Type": "application/octet-stream", "X-Content-SHA256": hashlib.sha256(content).hexdigest()}
+        answer = self._call("PUT", f"/api/files/{name}", data=content, headers=headers, patience=patience)
+        return str(answer["path"])
+
+    def enroll(self, body: Json) -> Json:
+        """Given an agent's own certificate, key and token hash, hand them over."""
+        return self._call("POST", "/api/agent/enroll", json=body)
+
+    def confirm(self) -> Json:
+        """Confirm the handover: the old token dies, nothing is rolled back any more."""
+        return self._call("POST", "/api/agent/confirm", json={})
+
+    def return_to_bootstrap(self) -> Json:
+        """Ask the agent to hand the port back to the bootstrap, so that it can be built again."""
+        return self._call("POST", "/api/agent/bootstrap", json={})
+
+    def uninstall(self) -> Json:
+        """Ask the agent to remove itself from the slave."""
+        return self._call("POST", "/api/agent/uninstall", json={})
+
+    def _call(self, method: str, path: str, patience: float = 0, **options: Any) -> Json:
+        headers = dict(options.pop("headers", {}))
+        if self.credential:
+            headers["Authorization"] = b"Bearer " + self.credential.token.encode()
+        timeout = (self._connect_timeout, self._connect_timeout + READ_MARGIN_SECONDS + patience)
+        try:
+            response = self._session.request(
+                method, self._base + path, headers=headers, timeout=timeout, allow_redirects=False, **options
+            )
+        except requests.exceptions.SSLError as error:
+            raise Refused(
+                "{address} presented another certificate than the one the master knows",
+                "Nothing was sent. Is another machine answering at this address?",
+                address=self.address,
+            ) from error
+        except requests.exceptions.RequestException as error:
+            raise unreachable(self.address, error) from error
+        return _answer(response, self.address)
+
+
+class _PinnedAdapter(HTTPAdapter):
+    """Connections that end unless the server presents the certificate with this fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(
+            *arguments, **options, assert_fingerprint=self._fingerprint, assert_hostname=False, cert_reqs="CERT_NONE"
+        )
+
+    def cert_verify(self, *_arguments: Any, **_options: Any) -> None:
+        """The pool is set up for the fingerprint already; there is no bundle to load."""
+
+
+def _answer(response: requests.Response, address: Address) -> Json:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise SlaveUnreachable(
+            "{address} answered with something that is not D8's (HTTP {status})",
+            "Another program holds this port on the slave.",
+            address=address,
+            status=response.status_code,
+        )
+    if response.ok:
+        return body
+    detail = str(body.get("detail") or body.get("title") or f"HTTP {response.status_code}")
+    hint = str(body.get("hint") or "")
+    if response.status_code in (401, 403):
+        raise Refused("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
+    raise ProblemAnswer(
+        response.status_code, "{address}: {detail}", "{said}", address=address, detail=detail, said=hint
+    )
+
+
+def _job(answer: Json) -> Job:
+    return Job(
+        id=answer["id"],
+        state=answer["state"],
+        exit_code=answer.get("exit_code"),
+        stdout=answer.get("stdout", ""),
+        next_offset=answer.get("next_offset", 0),
+        stderr=answer.get("stderr", ""),
+        next_stderr_offset=answer.get("next_stderr_offset", 0),
+        duration_seconds=answer.get("duration_seconds") or 0.0,
+        truncated=bool(answer.get("truncated")),
+    )
+
+
+ClientFactory = Callable[[Address], SlaveClient]

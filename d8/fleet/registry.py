@@ -1,0 +1,168 @@
+"""What the master remembers, in one database: slaves, credentials, builds, audit. SQL stays in this module."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from d8.errors import UsageError
+from d8.files import private_folder
+from d8.models import Credential, CredentialKind, Scope, Slave, StrategyName
+
+METADATA = sa.MetaData()
+SLAVES = sa.Table(
+    "slaves",
+    METADATA,
+    sa.Column("slave_id", sa.String, primary_key=True),
+    sa.Column("address", sa.String, nullable=False),
+    sa.Column("port", sa.Integer, nullable=False),
+    sa.Column("machine_id", sa.String, nullable=False),
+    sa.Column("hostname", sa.String, nullable=False),
+    sa.Column("commit", sa.String, nullable=False),
+    sa.Column("strategy", sa.String, nullable=False),
+    sa.Column("scope", sa.String, nullable=False),
+    sa.Column("survives_reboot", sa.Boolean, nullable=False),
+    sa.Column("registered", sa.DateTime, nullable=False),
+    sa.Column("tls", sa.Boolean, nullable=False),
+    sa.Column("persistence_command", sa.String),
+)
+CREDENTIALS = sa.Table(
+    "credentials",
+    METADATA,
+    sa.Column("fingerprint", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("token", sa.String, nullable=False),
+    sa.Column("slave_id", sa.String, index=True),
+    sa.Column("expires", sa.DateTime),
+    sa.Column("created", sa.DateTime, nullable=False),
+)
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("time", sa.DateTime, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("subject", sa.String, nullable=False),
+    sa.Column("result", sa.String, nullable=False),
+)
+
+
+class Registry:
+    """The master's database. Given its folder (made with mode 0700); d8.db has mode 0600 for it holds the tokens."""
+
+    def __init__(self, folder: Path) -> None:
+        path = private_folder(folder) / "d8.db"
+        path.touch(mode=0o600)
+        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        sa.event.listen(self._engine, "connect", _use_write_ahead_log)
+        METADATA.create_all(self._engine)
+
+    def close(self) -> None:
+        """Give the database's file handles back."""
+        self._engine.dispose()
+
+    def slaves(self) -> list[Slave]:
+        """Return every registered slave, by name."""
+        with self._engine.connect() as connection:
+            return [_slave(row) for row in connection.execute(sa.select(SLAVES).order_by(SLAVES.c.slave_id)).mappings()]
+
+    def slave(self, name: str) -> Slave:
+        """Given a slave_id, an address or a host name, return that slave. Raises UsageError listing the known."""
+        everything = self.slaves()
+        found = [slave for slave in everything if name in (slave.slave_id, slave.address, slave.hostname)]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            choices = ", ".join(slave.slave_id for slave in found)
+            raise UsageError(
+                "'{name}' means more than one slave: {choices}", "Use the slave_id.", name=name, choices=choices
+            )
+        known = ", ".join(slave.slave_id for slave in everything) or "-"
+        raise UsageError(
+            "no slave is called '{name}' (registered: {known})", "Option 1 shows the fleet.", name=name, known=known
+        )
+
+    def find_machine(self, machine_id: str) -> list[Slave]:
+        """Given a machine-id, return the slaves registered with it: the same machine at another address, or a clone."""
+        return [slave for slave in self.slaves() if slave.machine_id == machine_id]
+
+    def save_slave(self, slave: Slave) -> None:
+        """Given a slave, register it or replace what was known of it."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(SLAVES).where(SLAVES.c.slave_id == slave.slave_id))
+            connection.execute(sa.insert(SLAVES).values(**asdict(slave) | {"registered": _naive(slave.registered)}))
+
+    def remove_slave(self, slave_id: str) -> None:
+        """Given a slave_id, forget the slave and its credentials."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(SLAVES).where(SLAVES.c.slave_id == slave_id))
+            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.slave_id == slave_id))
+
+    def save_credential(self, credential: Credential, now: datetime) -> None:
+        """Given a credential, remember it by the fingerprint of its certificate. Done before anything of it is sent."""
+        values = asdict(credential) | {
+            "expires": _naive(credential.expires) if credential.expires else None,
+            "created": _naive(now),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.fingerprint == credential.fingerprint))
+            connection.execute(sa.insert(CREDENTIALS).values(**values))
+
+    def credential(self, fingerprint: str) -> Credential | None:
+        """Given the fingerprint of a presented certificate, return what belongs to it; None for an unknown server."""
+        with self._engine.connect() as connection:
+            query = sa.select(CREDENTIALS).where(CREDENTIALS.c.fingerprint == fingerprint)
+            row = connection.execute(query).mappings().first()
+            return _credential(row) if row else None
+
+    def credentials(self, kind: CredentialKind, slave_id: str | None = None) -> list[Credential]:
+        """Given a kind (and a slave), return its credentials, newest first."""
+        query = sa.select(CREDENTIALS).where(CREDENTIALS.c.kind == kind).order_by(CREDENTIALS.c.created.desc())
+        if slave_id is not None:
+            query = query.where(CREDENTIALS.c.slave_id == slave_id)
+        with self._engine.connect() as connection:
+            return [_credential(row) for row in connection.execute(query).mappings()]
+
+    def drop_credentials(self, slave_id: str, except_fingerprints: set[str]) -> None:
+        """Given a slave and the fingerprints that stay valid, forget its other credentials."""
+        with self._engine.begin() as connection:
+            stale = CREDENTIALS.c.fingerprint.not_in(except_fingerprints)
+            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.slave_id == slave_id, stale))
+
+    def record(self, action: str, subject: str, result: str) -> None:
+        """Given what was done to whom and how it ended, add a line to the audit log."""
+        with self._engine.begin() as connection:
+            values = {"time": _naive(datetime.now(UTC)), "action": action, "subject": subject, "result": result}
+            connection.execute(sa.insert(AUDIT).values(**values))
+
+
+def _use_write_ahead_log(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _naive(moment: datetime) -> datetime:
+    """UTC without a zone: SQLite keeps none."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _slave(row: sa.RowMapping) -> Slave:
+    values = dict(row)
+    values["registered"] = values["registered"].replace(tzinfo=UTC)
+    return Slave(**values | {"strategy": StrategyName(row["strategy"]), "scope": Scope(row["scope"])})
+
+
+def _credential(row: sa.RowMapping) -> Credential:
+    return Credential(
+        kind=CredentialKind(row["kind"]),
+        fingerprint=row["fingerprint"],
+        token=row["token"],
+        slave_id=row["slave_id"],
+        expires=row["expires"].replace(tzinfo=UTC) if row["expires"] else None,
+    )

@@ -1,0 +1,32 @@
+"""Texts for people that are translated where they are shown, not where they are made. Logs and JSON keep the English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+Translate = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Message:
+    """An English template, which is also the key of its translation, and the values that go into its {names}."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self, translate: Translate = str) -> str:
+        """Given a translation (none: English), return the finished text."""
+        template = translate(self.template) if self.template else ""
+        return template.format(**self.values) if self.values else template
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __bool__(self) -> bool:
+        return bool(self.template)
+
+
+def message(template: str, **values: object) -> Message:
+    """Given an English template and its values, return the message."""
+    return Message(template, values)

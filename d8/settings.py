@@ -1,0 +1,273 @@
+"""One frozen Settings from the environment and .env. Every problem is told at once; nothing is read anywhere else.
+
+The table SETTINGS is the reference: .env.example and docs/settings.md are compared with it by a test.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from d8.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+MINIMUM_TOKEN_LENGTH = 16
+PLACEHOLDER_TOKENS = frozenset(
+    {"changeme", "change-me", "your-token-here", "your_token_here", "tu-token-aqui", "xxxxxxxxxxxxxxxx"}
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decided, checked. Seconds are seconds, paths are absolute."""
+
+    data_dir: Path
+    env_file: Path
+    installer_dir: Path
+    language: str
+    master_address: str | None
+    slave_port: int
+    slave_bind: str
+    tls: bool
+    slave_auth_token: str | None
+    installer_days: int
+    repo_url: str | None
+    git_token: str | None
+    attempts: int
+    retry_delay_seconds: float
+    connect_timeout_seconds: float
+    command_timeout_seconds: float
+    install_timeout_seconds: float
+    confirm_timeout_seconds: float
+    stabilisation_seconds: float
+    fan_out: int
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of this object that must never be shown."""
+        return tuple(value for value in (self.slave_auth_token, self.git_token) if value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable: its name outside and inside, its default as text, how text becomes a value, what it is for."""
+
+    variable: str
+    attribute: str
+    default: str
+    parse: Callable[[str], Any]
+    meaning: str
+
+
+def _text_or_none(text: str) -> str | None:
+    return text or None
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 65535:
+        raise ValueError("must be a port number from 1 to 65535")
+    return number
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() else lowest - 1
+        if not lowest <= number <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return number
+
+    return parse
+
+
+def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            raise ValueError(f"must be seconds, from {lowest:g} to {highest:g}")
+        return number
+
+    return parse
+
+
+def _on_off(text: str) -> bool:
+    if text.lower() not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return text.lower() == "on"
+
+
+def _language(text: str) -> str:
+    if not text:
+        return "es" if (locale.getlocale()[0] or os.environ.get("LANG", "")).lower().startswith("es") else "en"
+    if text not in {"es", "en"}:
+        raise ValueError("must be es or en")
+    return text
+
+
+def _token(text: str) -> str | None:
+    if not text:
+        return None
+    if text.lower() in PLACEHOLDER_TOKENS:
+        raise ValueError("still holds the sample value: leave it empty and a strong token is made for each installer")
+    if len(text) < MINIMUM_TOKEN_LENGTH:
+        raise ValueError(f"is shorter than {MINIMUM_TOKEN_LENGTH} characters: leave it empty and a strong one is made")
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("holds a control character, which no HTTP header can carry")
+    return text
+
+
+def _repository(text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.username or parts.password:
+        raise ValueError("holds a user or a password: put the token into GIT_TOKEN and leave the URL without it")
+    if parts.scheme not in {"http", "https", "file", "ssh"}:
+        raise ValueError("must be an https:// (or http://, ssh://, file://) URL")
+    return text
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "D8_DATA_DIR",
+        "data_dir",
+        "~/Documents/d8_data",
+        _path,
+        "Where logs, the registry (d8.db) and the fleet's keys live.",
+    ),
+    Setting(
+        "D8_INSTALLER_DIR",
+        "installer_dir",
+        str(PROJECT_DIR / "scripts" / "setup"),
+        _path,
+        "Where generated install scripts land.",
+    ),
+    Setting("D8_LANG", "language", "", _language, "Language of the screens: es or en. Empty: from the locale."),
+    Setting(
+        "D8_MASTER_ADDRESS",
+        "master_address",
+        "",
+        _text_or_none,
+        "This master's address as slaves see it. Empty: detected.",
+    ),
+    Setting("D8_SLAVE_PORT", "slave_port", "7600", _port, "Port on which bootstrap and agent listen."),
+    Setting(
+        "D8_SLAVE_BIND",
+        "slave_bind",
+        "0.0.0.0",
+        str,
+        "Address that the slave's server binds; a VPN address narrows it.",
+    ),
+    Setting("D8_TLS", "tls", "on", _on_off, "off = plain HTTP, only for a link that is encrypted already (VPN)."),
+    Setting(
+        "SLAVE_AUTH_TOKEN",
+        "slave_auth_token",
+        "",
+        _token,
+        "A fixed token for new installers. Empty (better): a new one each.",
+    ),
+    Setting(
+        "D8_INSTALLER_DAYS",
+        "installer_days",
+        "7",
+        _whole_number(1, 90),
+        "Days until an install script and its token expire.",
+    ),
+    Setting(
+        "D8_REPO_URL",
+        "repo_url",
+        "",
+        _repository,
+        "Repository to clone on slaves. Empty: the master sends its own commit.",
+    ),
+    Setting(
+        "GIT_TOKEN",
+        "git_token",
+        "",
+        _text_or_none,
+        "Token for cloning a private D8_REPO_URL. Never shown, never in a URL.",
+    ),
+    Setting("D8_BUILD_ATTEMPTS", "attempts", "3", _whole_number(1, 10), "Attempts that each strategy gets."),
+    Setting("D8_BUILD_RETRY_DELAY", "retry_delay_seconds", "10", _seconds(0, 600), "Seconds between two attempts."),
+    Setting(
+        "D8_CONNECT_TIMEOUT", "connect_timeout_seconds", "5", _seconds(0.1, 120), "Seconds to wait for a connection."
+    ),
+    Setting(
+        "D8_COMMAND_TIMEOUT",
+        "command_timeout_seconds",
+        "300",
+        _seconds(1, 86400),
+        "Seconds for one ordinary remote command.",
+    ),
+    Setting(
+        "D8_INSTALL_TIMEOUT",
+        "install_timeout_seconds",
+        "1800",
+        _seconds(1, 86400),
+        "Seconds for installing packages on a slow slave.",
+    ),
+    Setting(
+        "D8_CONFIRM_TIMEOUT",
+        "confirm_timeout_seconds",
+        "60",
+        _seconds(2, 600),
+        "Seconds until an unconfirmed handover is undone.",
+    ),
+    Setting(
+        "D8_STABILISATION",
+        "stabilisation_seconds",
+        "5",
+        _seconds(0, 300),
+        "Seconds that a new agent must stay up to count.",
+    ),
+    Setting("D8_FAN_OUT", "fan_out", "32", _whole_number(1, 128), "Slaves that are asked at the same time."),
+)
+
+
+def load_settings(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
+    """Given the process environment, return the settings; it wins over .env (D8_ENV_FILE, else the project's own).
+
+    Raises SettingsError that lists every unusable value.
+    """
+    from dotenv import dotenv_values
+
+    path = env_file or _path(environ.get("D8_ENV_FILE") or str(PROJECT_DIR / ".env"))
+    from_file = (
+        {key: value or "" for key, value in dotenv_values(path, interpolate=False).items()} if path.is_file() else {}
+    )
+    return read_settings({**from_file, **environ}, path)
+
+
+def read_settings(values: Mapping[str, str], env_file: Path) -> Settings:
+    """Given merged variables, return checked settings. Pure but for `~`. Raises SettingsError with all problems."""
+    parsed: dict[str, Any] = {"env_file": env_file}
+    problems: list[str] = []
+    for setting in SETTINGS:
+        text = values.get(setting.variable, "").strip() or setting.default
+        try:
+            parsed[setting.attribute] = setting.parse(text)
+        except ValueError as problem:
+            problems.append(f"{setting.variable} {problem}")
+    if problems:
+        raise SettingsError(
+            "unusable settings: {problems}",
+            "Correct them in {env_file} or in the environment.",
+            problems="; ".join(problems),
+            env_file=env_file,
+        )
+    return Settings(**parsed)
+
+
+assert {setting.attribute for setting in SETTINGS} | {"env_file"} == {field.name for field in fields(Settings)}  # noqa: S101
