@@ -21,8 +21,8 @@ class ExitCode(IntEnum):
 class D8Error(Exception):
     """Something the operator has to know about.
 
-    Given the English templates of what failed and of what to do next, and the values for their {names}. Each kind has the
-    exit code that a command ends with.
+    Given the English templates of what failed and of what to do next, and the values for their {names}. Each kind has
+    the exit code that a command ends with.
     """
 
     exit_code = ExitCode.FAILED

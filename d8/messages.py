@@ -1,4 +1,4 @@
-"""Texts for people that are translated where they are shown, not where they are made. Logs and JSON keep the English."""
+"""Texts for people that are translated where they are shown, not where they are made. Logs and JSON stay English."""
 
 from __future__ import annotations
 
