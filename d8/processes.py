@@ -1,0 +1,47 @@
+"""The only module of the master that runs processes on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """How a local process ended. A non-zero exit is data."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as stripped text."""
+        return self.stdout.decode(errors="replace").strip()
+
+
+def run(
+    words: Sequence[str | Path],
+    *,
+    timeout_seconds: float = 60,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ProcessResult:
+    """Given a command's words (no shell), return its result; 127 when the program is missing, 124 past the time limit."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_seconds,
+            cwd=cwd,
+            env=dict(environment) if environment is not None else None,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        return ProcessResult(127, b"", str(error))
+    except subprocess.TimeoutExpired:
+        return ProcessResult(124, b"", f"no end after {timeout_seconds:g} s")
+    return ProcessResult(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
