@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from d8.errors import ExitCode
+from d8.messages import Message
 
 
 class CredentialKind(StrEnum):
@@ -110,3 +115,23 @@ class CommandResult:
     duration_seconds: float = 0.0
     job_id: str = ""
     timed_out: bool = False
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """How a build ended. `document` is the build log's object, masked, as it stands in `log_file`."""
+
+    slave_id: str
+    slave_host: str
+    status: BuildStatus
+    exit_code: ExitCode
+    log_file: Path
+    document: dict[str, Any] = field(repr=False)
+    strategy: StrategyName | None = None
+    error: Message | None = None
+    hint: Message | None = None
+    slave: Slave | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the build log's object."""
+        return self.document

@@ -29,7 +29,7 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> ProcessResult:
-    """Given a command's words (no shell), return its result; 127 when the program is missing, 124 past the time limit."""
+    """Given a command's words (no shell), return its result: 127 for a missing program, 124 past the limit."""
     try:
         done = subprocess.run(
             [str(word) for word in words],
