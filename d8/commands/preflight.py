@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from d8.models import Scope
 from d8.shell import ShellCommand, command
 
 MINIMUM_PYTHON = (3, 11)
@@ -60,6 +61,10 @@ class HostFacts:
     disk_free_bytes: dict[str, int | None]
     clock: float
     has_default_route: bool
+    is_isolated: bool
+    bootstrap_config: str
+    bootstrap_server: str
+    bootstrap_pid: int | None
 
     @property
     def is_debian_like(self) -> bool:
@@ -67,15 +72,30 @@ class HostFacts:
         return "debian" in (self.os_id, *self.os_like)
 
     @property
-    def best_python(self) -> tuple[str, tuple[int, int]] | None:
-        """The path and version of the interpreter for the agent: the newest one that is new enough."""
-        fitting = [(version, path) for path, version in self.pythons.items() if version >= MINIMUM_PYTHON]
-        if not fitting:
-            return None
-        # The distribution's own python3 comes first when it is new enough: its packages fit it.
-        own = next(((version, path) for version, path in fitting if path.endswith("/python3")), None)
-        version, path = own or max(fitting)
-        return path, version
+    def python(self) -> str:
+        """The interpreter for scripts of the standard library: the host's first python3."""
+        return next(iter(self.pythons), "/usr/bin/python3")
+
+    @property
+    def agent_python(self) -> str | None:
+        """The interpreter for the agent, or None when all are too old: the host's own python3 first, else the newest.
+
+        An interpreter below somebody's home folder is left out where the agent has a user of its own.
+        """
+        fitting = {path: version for path, version in self.pythons.items() if version >= MINIMUM_PYTHON}
+        if self.scope is Scope.SYSTEM:
+            fitting = {path: version for path, version in fitting.items() if not path.startswith(("/root/", "/home/"))}
+        own = next((path for path in fitting if path.endswith("/python3")), None)
+        return own or max(fitting, key=lambda path: fitting[path], default=None)
+
+    @property
+    def scope(self) -> Scope:
+        """Who will keep the agent alive: the best of what this host allows."""
+        if self.privilege.can_be_root and self.has_systemd:
+            return Scope.SYSTEM
+        if self.has_systemd and self.linger != "no":
+            return Scope.USER
+        return Scope.CRON if self.has_cron else Scope.NOHUP
 
 
 def ask() -> tuple[ShellCommand, str]:
@@ -87,7 +107,7 @@ def read(answer: str) -> HostFacts:
     """Given what the probe printed, return the facts. Raises ValueError when it isn't the probe's answer."""
     raw: dict[str, Any] = json.loads(answer)
     try:
-        return HostFacts(
+        facts = HostFacts(
             system=raw["system"],
             architecture=raw["architecture"],
             libc=raw["libc"],
@@ -112,6 +132,16 @@ def read(answer: str) -> HostFacts:
             disk_free_bytes=raw["disk_free_bytes"],
             clock=raw["clock"],
             has_default_route=raw["has_default_route"],
+            is_isolated=raw["is_isolated"],
+            bootstrap_config=raw["bootstrap"]["config"] or f"{raw['home']}/d8_slave/config.json",
+            bootstrap_server=raw["bootstrap"]["server"] or f"{raw['home']}/d8_slave/slave_server.py",
+            bootstrap_pid=int(raw["bootstrap"]["pid"]) if raw["bootstrap"]["pid"] else None,
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"the preflight answer lacks {error}") from error
+    return _isolated(facts) if facts.is_isolated else facts
+
+
+def _isolated(facts: HostFacts) -> HostFacts:
+    """A bootstrap told to keep to its own folder: whatever reaches beyond it counts as absent."""
+    return replace(facts, privilege=Privilege.NONE, has_systemd=False, linger="no", has_cron=False)

@@ -83,8 +83,8 @@ def pythons() -> dict[str, list[int]]:
     """Return the interpreters on PATH as {path: [major, minor]}."""
     show = "import sys; print(sys.version_info[0], sys.version_info[1])"
     found = {}
-    for name in ["python3", *(f"python3.{minor}" for minor in range(11, 20))]:
-        path = shutil.which(name)
+    names = ["python3", *(f"python3.{minor}" for minor in range(11, 20))]
+    for path in [shutil.which(name, path=place) for place in ("/usr/local/bin:/usr/bin", None) for name in names]:
         version = said(path, "-I", "-c", show) if path else None
         if path and version:
             found[path] = [int(word) for word in version.split()]
@@ -152,6 +152,8 @@ def facts() -> dict[str, Any]:
         "memory_total_bytes": total,
         "memory_available_bytes": available,
         "disk_free_bytes": {path: free_bytes(path) for path in (user.pw_dir, "/opt", "/var/lib")},
+        "bootstrap": {key: os.environ.get("D8_BOOTSTRAP_" + key.upper()) for key in ("config", "server", "pid")},
+        "is_isolated": os.environ.get("D8_BOOTSTRAP_PRIVILEGE") == "none",
         "clock": time.time(),
         "has_default_route": default_route(),
     }

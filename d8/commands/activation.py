@@ -1,0 +1,27 @@
+"""The release's own activation program: how its verbs are called, and what it is told on standard input."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from d8.commands.preflight import HostFacts
+from d8.shell import ShellCommand, command
+
+INSTALL_SECONDS = 120.0
+STAGE_SECONDS = 120.0
+
+
+def verb(facts: HostFacts, release: str, name: str, *options: str) -> ShellCommand:
+    """Given the host, a release and one of d8-activate's verbs, return the call, as root where the scope is system."""
+    call = command(facts.python, "-I", f"{release}/d8-activate", name, *options)
+    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+
+
+def read(answer: str) -> dict[str, Any]:
+    """Given what a verb printed, return its object; {} when it printed none."""
+    try:
+        value = json.loads(answer)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,35 @@
+"""Fetching one commit on the slave, with a token that stands in no URL, argv, environment or .git/config."""
+
+from __future__ import annotations
+
+import shlex
+
+from d8.shell import ShellCommand, script
+
+# The token arrives on standard input and lies in a 0600 file for as long as git may ask for it; the next run would
+# also clear what a killed one left. The commit's id is the check of what was fetched.
+FETCH = """set -e; umask 077
+rm -rf "$work/git-askpass" "$work/source"; mkdir -p "$work/git-askpass"
+trap 'rm -rf "$work/git-askpass" "$work/source"' EXIT
+trap 'exit 143' HUP INT TERM
+cat > "$work/git-askpass/token"
+cat > "$work/git-askpass/ask" <<'ASK'
+#!/bin/sh
+case "$1" in Username*) echo x-access-token ;; *) cat "${0%/*}/token" ;; esac
+ASK
+chmod 700 "$work/git-askpass/ask"
+export GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1
+if [ -s "$work/git-askpass/token" ]; then export GIT_ASKPASS="$work/git-askpass/ask"; fi
+git init -q "$work/source"; cd "$work/source"
+git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=60 fetch -q --depth 1 "$url" "$commit" \\
+  || git -c credential.helper= fetch -q "$url"
+git cat-file -e "$commit^{commit}" || { echo "the repository does not hold commit $commit" >&2; exit 3; }
+git archive --format=tar.gz -o "$work/$archive" "$commit" $paths
+"""
+
+
+def fetch(url: str, commit: str, work: str, archive: str, paths: tuple[str, ...]) -> ShellCommand:
+    """Given the repository, the commit, the work folder and the archive's name in it, return the command that makes
+    that archive of the commit's paths. GIT_TOKEN (or nothing) goes to its standard input."""
+    values = {"url": url, "commit": commit, "work": work, "archive": archive, "paths": " ".join(paths)}
+    return script("\n".join(f"{name}={shlex.quote(value)}" for name, value in values.items()) + "\n" + FETCH)

@@ -1,0 +1,54 @@
+"""A release on the slave: its folder, how it is unpacked, what proves that it is whole."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from d8.commands.preflight import HostFacts
+from d8.models import Scope
+from d8.shell import ShellCommand, command, script
+
+SYSTEM_RELEASES = "/opt/d8-agent/releases"
+USER_RELEASES = ".local/share/d8-agent/opt/releases"
+# Roots and agents read a release; nobody but its owner writes it.
+UNPACK = """set -e; umask 022
+rm -rf "$release" "$release.new"; mkdir -p "$release.new"
+tar -xzf "$archive" -C "$release.new" --no-same-owner --no-same-permissions
+cp "$release.new/slave_agent/activation/d8-activate" "$release.new/d8-activate"; chmod 755 "$release.new/d8-activate"
+printf '%s\\n' "$facts" > "$release.new/release.json"
+mv "$release.new" "$release"
+"""
+IMPORT_CHECK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import a2wsgi, flask, psutil, uvicorn
+import slave_agent.server
+print("the agent and its libraries import, psutil", psutil.__version__)
+"""
+
+
+def folder(facts: HostFacts, commit: str) -> str:
+    """Given the host and the commit, return the folder of the release: root's where there is root, else in the home."""
+    if facts.scope is Scope.SYSTEM:
+        return f"{SYSTEM_RELEASES}/{commit}"
+    return f"{facts.home}/{USER_RELEASES}/{commit}"
+
+
+def unpack(archive: str, release: str, commit: str, branch: str | None, version: str) -> ShellCommand:
+    """Given an uploaded tar.gz and the release's folder, return the command that makes it anew from the archive."""
+    facts = json.dumps({"commit": commit, "branch": branch, "version": version})
+    values = f"archive={shlex.quote(archive)} release={shlex.quote(release)} facts={shlex.quote(facts)}"
+    return script(f"{values}\n{UNPACK}")
+
+
+def remove(release: str) -> ShellCommand:
+    """Given a release's folder, return the command that removes it, finished or not."""
+    return command("rm", "-rf", release, f"{release}.new")
+
+
+def check(release: str) -> ShellCommand:
+    """Given an installed release, return the command that compiles the agent and proves that it imports."""
+    python = f"{release}/venv/bin/python"
+    compiled = script("umask 022").and_then(command(python, "-m", "compileall", "-q", f"{release}/slave_agent"))
+    return compiled.and_then(command(python, "-I", "-c", IMPORT_CHECK, release))
