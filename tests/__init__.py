@@ -1,0 +1,1 @@
+"""Tests: unit, contract, integration, lab, browser, terminal, security, faults."""

@@ -1,0 +1,1 @@
+"""Real Debian hosts on one machine, for tests and for people: see docs/lab.md."""
