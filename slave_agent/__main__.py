@@ -1,0 +1,136 @@
+"""The agent's entry: `python -m slave_agent --settings FILE [--listen HOST:PORT] [--check]`. Puts the pieces
+together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from slave_agent.activation_client import ActivationClient
+from slave_agent.app import create_asgi_app
+from slave_agent.asgi import Gate
+from slave_agent.bootstrap.jobs import JobStore, SupervisorLauncher, package_supervisor
+from slave_agent.certificates import server_context
+from slave_agent.credentials import CredentialStore
+from slave_agent.errors import AgentError, CredentialsError
+from slave_agent.host_rules import names_allowed
+from slave_agent.listening import ListenAddress, bind, parse_listen_address
+from slave_agent.models import AgentSettings, Credential
+from slave_agent.monitor.host_facts import hostname, port_owner
+from slave_agent.process_runner import run
+from slave_agent.server import AgentServer
+from slave_agent.services import Services
+from slave_agent.settings import load_settings
+from slave_agent.systemd_link import SystemdLink, take_systemd_link
+from slave_agent.throttle import GuessThrottle
+
+_log = logging.getLogger("slave_agent")
+_PRIVATE_UMASK = 0o077
+
+
+class ServedCertificate:
+    """Which TLS context the next connection gets. Replaced as a whole, so that no connection sees half of a change."""
+
+    def __init__(self, credential: Credential) -> None:
+        self.context: ssl.SSLContext | None = None
+        self.show(credential)
+
+    def show(self, credential: Credential) -> None:
+        """Given a credential, present its certificate from now on. Raises CredentialsError, and then nothing has
+        changed.
+        """
+        if credential.certificate is None or credential.private_key is None:
+            raise CredentialsError("this credential has no certificate", "Enrol this slave again.")
+        self.context = server_context(credential.certificate, credential.private_key)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Given the command line, serve until SIGTERM. Return the exit code: 0, or 1 with the reason on stderr."""
+    options = _parser().parse_args(arguments)
+    os.umask(_PRIVATE_UMASK)
+    try:
+        settings = load_settings(options.settings)
+        credentials = CredentialStore(settings.state_dir, needs_certificates=settings.tls)
+        credentials.load()
+        if options.check:
+            print(f"{options.settings} and {credentials.path} can be used")
+            return 0
+        listen = parse_listen_address(options.listen) if options.listen else None
+        serve(settings, credentials, listen)
+    except AgentError as error:
+        print(f"slave_agent: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenAddress | None) -> None:
+    """Given checked settings and credentials, serve until SIGTERM. `listen` overrides both settings and systemd's
+    socket.
+    """
+    _log_to_stderr()
+    link = take_systemd_link(os.environ, os.getpid())
+    sockets = _listening_sockets(settings, link, listen)
+    certificate = ServedCertificate(credentials.credentials.newest) if settings.tls else None
+    if certificate is not None:
+        credentials.on_new_certificate = certificate.show
+    services = Services(
+        settings=settings,
+        credentials=credentials,
+        activation=ActivationClient(settings, run),
+        jobs=_job_store(settings),
+        is_stopping=lambda: server.should_exit,
+    )
+    gate = Gate(
+        host_names=names_allowed(hostname(), settings.allowed_hosts),
+        accepted=lambda: credentials.credentials.accepted,
+        throttle=GuessThrottle(time.monotonic),
+    )
+    server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)
+    where = ", ".join(str(ListenAddress(*one.getsockname()[:2])) for one in sockets)
+    _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
+    server.run(sockets=sockets)
+
+
+def _listening_sockets(settings: AgentSettings, link: SystemdLink, listen: ListenAddress | None) -> list[socket.socket]:
+    if listen is None and link.passed_sockets:
+        return link.sockets()
+    address = listen or ListenAddress(settings.bind, settings.port)
+    return [bind(address, time.monotonic, time.sleep, port_owner)]
+
+
+def _job_store(settings: AgentSettings) -> JobStore:
+    """The agent's jobs are its own children, as its own user: inside its sandbox there is nothing to gain by sudo."""
+    supervisor = package_supervisor(sys.executable, Path(__file__).resolve().parent.parent)
+    launcher = SupervisorLauncher(supervisor, may_use_privilege=False)
+    store = JobStore(settings.state_dir / "jobs", launcher, settings.state_dir / "work")
+    store.recover()
+    return store
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m slave_agent", description="The D8 agent of this machine.")
+    parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="agent.json")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="listen here instead of where the settings or systemd say"
+    )
+    parser.add_argument("--check", action="store_true", help="only check settings and credentials: exit code 0 or 1")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

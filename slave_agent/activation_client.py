@@ -1,0 +1,53 @@
+"""Asking the activation for what the agent may not do itself: root's helper has the rights, or without root the same
+user has.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from slave_agent.errors import ActivationError
+from slave_agent.helper_client import ask_helper, checked_answer
+from slave_agent.models import AgentSettings
+from slave_agent.process_runner import Runner
+from slave_agent.states import ActivationVerb
+
+_RUN_SECONDS = 60.0
+_SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+class ActivationClient:
+    """Given the settings and how to run a process."""
+
+    def __init__(self, settings: AgentSettings, run: Runner) -> None:
+        self._settings = settings
+        self._run = run
+
+    def ask(self, verb: ActivationVerb) -> None:
+        """Given a verb, have it done. Raises ActivationError if it was refused or nobody answered.
+
+        What ends the agent is only begun: it happens about a second later, so that the answer to the client still
+        gets out.
+        """
+        if self._settings.helper_socket is not None:
+            ask_helper(self._settings.helper_socket, verb)
+            return
+        command = self.command(verb)
+        result = self._run(command, _RUN_SECONDS)
+        if result.success:
+            checked_answer(result.stdout, "the activation")
+            return
+        try:
+            checked_answer(result.stdout or result.stderr, "the activation")
+        except ActivationError as error:
+            reason = (result.stderr.strip() or result.stdout.strip() or "it said nothing").splitlines()[-1]
+            raise ActivationError(f"{verb} failed: {error.message} ({reason[:300]})", error.hint) from error
+        raise ActivationError(
+            f"{verb} failed with exit code {result.exit_code}", f"Try it by hand: {' '.join(command)}"
+        )
+
+    def command(self, verb: ActivationVerb) -> list[str]:
+        """The argv of a verb where there is no helper."""
+        python = str(_SYSTEM_PYTHON) if _SYSTEM_PYTHON.exists() else sys.executable
+        return [python, "-I", str(self._settings.release_dir / "d8-activate"), verb]

@@ -1,0 +1,3 @@
+"""The agent's HTTP interface: one module a subject, DTOs and problems beside them. Who may call what is decided in
+asgi.py.
+"""

@@ -1,0 +1,189 @@
+"""What clients send, checked as a whole: every wrong field is named at once. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from slave_agent.bootstrap.job_models import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS
+from slave_agent.bootstrap.jobs import JOB_ID, JobRequest
+from slave_agent.errors import HttpProblem
+from slave_agent.models import Enrolment, JsonObject
+
+LONGEST_WAIT_SECONDS = 30.0
+LARGEST_WINDOW_BYTES = 1024 * 1024
+_DEFAULT_WINDOW_BYTES = 65536
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_UNIT_LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_Check = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True)
+class ExecuteOrder:
+    """A command to run, and whether the answer waits for its end."""
+
+    job: JobRequest
+    is_waiting: bool
+
+
+@dataclass(frozen=True)
+class OutputQuery:
+    """Which part of a job's output is wanted, in bytes, and how long to wait for something new, in seconds."""
+
+    offset: int
+    stderr_offset: int
+    limit: int
+    wait_seconds: float
+
+
+def execute_order(document: Any) -> ExecuteOrder:
+    """Given the body of POST /api/execute, return the order. Raises HttpProblem 422 naming every wrong field."""
+    optional: dict[str, _Check] = {
+        "working_dir": _path,
+        "timeout": _timeout,
+        "stdin": _sendable_text,
+        "env": _environment,
+        "id": _job_id,
+        "wait": _boolean,
+    }
+    fields = checked(document, {"command": _command}, optional)
+    job = JobRequest(
+        command=fields["command"],
+        working_dir=fields.get("working_dir"),
+        timeout_seconds=float(fields.get("timeout") or DEFAULT_TIMEOUT_SECONDS),
+        stdin=fields.get("stdin"),
+        env=fields.get("env") or {},
+        id=fields.get("id"),
+    )
+    return ExecuteOrder(job, fields.get("wait") is not False)
+
+
+def enrolment(document: Any) -> Enrolment:
+    """Given the body of POST /api/agent/enroll, return it. Raises HttpProblem 422. What the texts hold is checked by
+    the store.
+    """
+    names = ("token_sha256", "certificate", "private_key", "ca_certificate")
+    fields = checked(document, {"slave_id": _name} | dict.fromkeys(names, _some_text), {})
+    return Enrolment(**fields)
+
+
+def nothing(document: Any) -> None:
+    """Given the body of a call that takes no field, accept it. Raises HttpProblem 422 if there is one."""
+    checked(document, {}, {})
+
+
+def output_query(query: bytes) -> OutputQuery:
+    """Given the query string of GET /api/jobs/ID, return what is asked for. Raises HttpProblem 422 naming every wrong
+    field.
+    """
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    problems = [f"{name} is not known" for name in given.keys() - {"offset", "stderr_offset", "limit", "wait"}]
+
+    def number(name: str, default: float, largest: float, kind: Callable[[str], float]) -> float:
+        try:
+            value = kind(given.get(name, str(default)))
+        except ValueError:
+            value = -1
+        if not 0 <= value <= largest:
+            problems.append(f"{name} must be a number from 0 to {largest:g}")
+        return value
+
+    asked = OutputQuery(
+        offset=int(number("offset", 0, 2**62, int)),
+        stderr_offset=int(number("stderr_offset", 0, 2**62, int)),
+        limit=int(number("limit", _DEFAULT_WINDOW_BYTES, LARGEST_WINDOW_BYTES, int)),
+        wait_seconds=number("wait", 0, LONGEST_WAIT_SECONDS, float),
+    )
+    _refuse(problems)
+    return asked
+
+
+def checked(document: Any, required: dict[str, _Check], optional: dict[str, _Check]) -> JsonObject:
+    """Given a body and the checks of its fields, return it. Raises HttpProblem 422 with every problem. null is as
+    good as missing.
+    """
+    if not isinstance(document, dict):
+        raise HttpProblem(422, "the body must be one JSON object", "Send an object with the documented fields.")
+    checks = required | optional
+    problems = [f"{name} is not known" for name in sorted(document.keys() - checks.keys())]
+    for name, check in checks.items():
+        value = document.get(name)
+        if value is None:
+            if name in required:
+                problems.append(f"{name} is missing")
+        elif (wanted := check(value)) is not None:
+            problems.append(f"{name} must be {wanted}")
+    _refuse(problems)
+    return document
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise HttpProblem(422, "; ".join(problems), "Mend these fields and send the request again.")
+
+
+def _sendable_text(value: Any) -> str | None:
+    return None if isinstance(value, str) and _is_utf8(value) else "a text"
+
+
+def _command(value: Any) -> str | None:
+    return (
+        None
+        if isinstance(value, str) and value.strip() and "\0" not in value and _is_utf8(value)
+        else "a shell command"
+    )
+
+
+def _path(value: Any) -> str | None:
+    is_path = isinstance(value, str) and value and "\0" not in value and _is_utf8(value)
+    return None if is_path else "the path of a folder"
+
+
+def _timeout(value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        None
+        if is_number and 0 < value <= LONGEST_TIMEOUT_SECONDS
+        else f"seconds, more than 0, at most {LONGEST_TIMEOUT_SECONDS:.0f}"
+    )
+
+
+def _environment(value: Any) -> str | None:
+    is_fine = isinstance(value, dict) and all(
+        _ENVIRONMENT_NAME.match(name) and isinstance(text, str) and "\0" not in text and _is_utf8(text)
+        for name, text in value.items()
+    )
+    return None if is_fine else "an object of names and texts"
+
+
+def _job_id(value: Any) -> str | None:
+    return None if isinstance(value, str) and JOB_ID.match(value) else "1 to 64 letters, digits, dashes or underscores"
+
+
+def _boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "true or false"
+
+
+def _some_text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value.strip() and _is_utf8(value) else "a text that is not empty"
+
+
+def _name(value: Any) -> str | None:
+    is_name = (
+        isinstance(value, str) and 0 < len(value) <= 128 and not _UNIT_LINE_BREAKERS.search(value) and _is_utf8(value)
+    )
+    return None if is_name else "a name without control characters"
+
+
+def _is_utf8(text: str) -> bool:
+    """JSON can hold halves of characters (lone surrogates), which no file and no process can."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""How a slave gets credentials of its own, and how the agent gives way: enroll, confirm, bootstrap, uninstall."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Blueprint, request
+
+from slave_agent.api.dto import enrolment, nothing
+from slave_agent.api.exchange import parse_json
+from slave_agent.errors import CredentialsError, HttpProblem
+from slave_agent.models import Credential, JsonObject
+from slave_agent.services import Services
+from slave_agent.states import ActivationVerb
+
+_log = logging.getLogger(__name__)
+
+
+def enrolment_blueprint(services: Services) -> Blueprint:
+    """Given the services, return the routes."""
+    routes = Blueprint("enrolment", __name__, url_prefix="/api/agent")
+
+    @routes.post("/enroll")
+    def enroll() -> JsonObject:
+        offered = enrolment(parse_json(request.get_data()))
+        fingerprint = services.credentials.enrol(offered)
+        _log.info("enrolled as %s, certificate %s", offered.slave_id, fingerprint)
+        return {"enrolled": True, "fingerprint": fingerprint}
+
+    @routes.post("/confirm")
+    def confirm() -> JsonObject:
+        nothing(parse_json(request.get_data()))
+        try:
+            services.credentials.confirm(_presented())
+        except CredentialsError as error:
+            raise HttpProblem(409, error.message, error.hint) from error
+        services.activation.ask(ActivationVerb.CONFIRM)  # it may be asked again: confirm is idempotent all the way down
+        _log.info("confirmed: older tokens are dead, no way back is armed")
+        return {"confirmed": True, "commit": services.settings.commit}
+
+    @routes.post("/bootstrap")
+    def bootstrap() -> tuple[JsonObject, int]:
+        nothing(parse_json(request.get_data()))
+        services.activation.ask(ActivationVerb.RETURN_TO_BOOTSTRAP)
+        return {"accepted": True}, 202
+
+    @routes.post("/uninstall")
+    def uninstall() -> tuple[JsonObject, int]:
+        nothing(parse_json(request.get_data()))
+        services.activation.ask(ActivationVerb.UNINSTALL)
+        return {"accepted": True}, 202
+
+    return routes
+
+
+def _presented() -> Credential:
+    """The credential that this request was opened with; the dispatcher has left it in the ASGI state."""
+    credential = request.environ["asgi.scope"]["state"]["credential"]
+    if not isinstance(credential, Credential):
+        raise TypeError("a route that needs a credential was reached without one")
+    return credential

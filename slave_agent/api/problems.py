@@ -1,0 +1,78 @@
+"""Errors as application/problem+json (RFC 9457) with a hint for the operator. Pure, and the same for dispatcher and
+Flask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from slave_agent.bootstrap.errors import BootstrapError
+from slave_agent.errors import ActivationError, AgentError, CredentialsError, HttpProblem
+
+PROBLEM_TYPE = "application/problem+json"
+_STATUS_OF = ((CredentialsError, 422), (ActivationError, 502), (AgentError, 500))
+_UNEXPECTED = "The agent met an error that it did not expect."
+_SEE_LOG = "Its log says more: journalctl -u d8-agent (or the agent's log file)."
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer ready to be sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def json_reply(status: int, document: object, headers: dict[str, str] | None = None) -> Reply:
+    """Given a status and a document, return the reply."""
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    return Reply(status, {"Content-Type": "application/json"} | (headers or {}), body)
+
+
+def problem_reply(problem: HttpProblem) -> Reply:
+    """Given a problem, return its reply."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "hint": problem.hint,
+    }
+    return json_reply(problem.status, document, {"Content-Type": PROBLEM_TYPE} | problem.headers)
+
+
+def problem_of(error: Exception) -> HttpProblem:
+    """Given anything that was raised while answering, return the problem that the client is told. Never an internal
+    text.
+    """
+    if isinstance(error, HttpProblem):
+        return error
+    if isinstance(error, BootstrapError):
+        return HttpProblem(error.status, error.message, error.hint)
+    if isinstance(error, AgentError):
+        status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
+        return HttpProblem(status, error.message, error.hint)
+    return HttpProblem(500, _UNEXPECTED, _SEE_LOG)
+
+
+def unauthorized(detail: str) -> HttpProblem:
+    """The 401 of a missing or wrong token."""
+    hint = "Send the header 'Authorization: Bearer TOKEN' with this slave's token."
+    return HttpProblem(401, detail, hint, {"WWW-Authenticate": "Bearer"})
+
+
+def too_many_guesses(retry_after_seconds: int) -> HttpProblem:
+    """The 429 of an address that keeps guessing. The right token works at once all the same."""
+    hint = f"Wait {retry_after_seconds} s, or use the right token."
+    headers = {"Retry-After": str(retry_after_seconds), "WWW-Authenticate": "Bearer"}
+    return HttpProblem(429, "too many wrong tokens from this address", hint, headers)
+
+
+def method_not_allowed(method: str, allowed: Iterable[str]) -> HttpProblem:
+    """The 405 of a known path."""
+    methods = ", ".join(sorted(allowed))
+    return HttpProblem(405, f"this path does not take {method}", f"It takes {methods}.", {"Allow": methods})

@@ -1,0 +1,77 @@
+"""The application: Flask for what answers at once, the table of all routes, and the dispatcher before them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from slave_agent.api.enrolment import enrolment_blueprint
+from slave_agent.api.files import Files
+from slave_agent.api.health import Health
+from slave_agent.api.jobs import Jobs
+from slave_agent.api.problems import problem_of, problem_reply
+from slave_agent.api.system import system_blueprint
+from slave_agent.asgi import Dispatcher, Gate
+from slave_agent.errors import HttpProblem
+from slave_agent.routes import Route, RouteTable
+from slave_agent.services import Services
+from slave_agent.states import Right
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+FLASK_THREADS = 4
+_log = logging.getLogger(__name__)
+
+
+def create_app(services: Services) -> Flask:
+    """Given the services, return the Flask application. It serves nobody by itself: authentication is the
+    dispatcher's.
+    """
+    app = Flask("slave_agent", static_folder=None)
+    app.register_blueprint(system_blueprint(services))
+    app.register_blueprint(enrolment_blueprint(services))
+    app.register_error_handler(Exception, _answer_error)
+    return app
+
+
+def _answer_error(error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        error = HttpProblem(error.code or 500, error.description or error.name)
+    problem = problem_of(error)
+    if problem.status >= 500:
+        _log.error("a request failed", exc_info=error)
+    reply = problem_reply(problem)
+    return Response(reply.body, reply.status, reply.headers)
+
+
+def route_table(services: Services) -> RouteTable:
+    """Given the services, return every route there is. Whatever Flask knows beyond it is not served."""
+    health = Health(services.settings)
+    jobs = Jobs(services.jobs, services.is_stopping)
+    files = Files(services.settings.state_dir / "work")
+    return RouteTable(
+        (
+            Route("GET", "/api/health", Right.NONE, health.answer),
+            Route("POST", "/api/execute", Right.EXECUTE, jobs.execute),
+            Route("GET", "/api/jobs/<job_id>", Right.EXECUTE, jobs.output),
+            Route("POST", "/api/jobs/<job_id>/cancel", Right.EXECUTE, jobs.cancel),
+            Route("PUT", "/api/files/<name>", Right.EXECUTE, files.upload),
+            Route("GET", "/api/version", Right.READ),
+            Route("GET", "/api/system", Right.READ),
+            Route("POST", "/api/agent/enroll", Right.MANAGE),
+            Route("POST", "/api/agent/confirm", Right.MANAGE),
+            Route("POST", "/api/agent/bootstrap", Right.MANAGE),
+            Route("POST", "/api/agent/uninstall", Right.MANAGE),
+        )
+    )
+
+
+def create_asgi_app(services: Services, gate: Gate) -> Dispatcher:
+    """Given the services and the gate, return the whole application for the server."""
+    flask = WSGIMiddleware(cast(Any, create_app(services)), workers=FLASK_THREADS)
+    return Dispatcher(gate, route_table(services), cast("ASGI3Application", flask))

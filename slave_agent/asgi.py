@@ -1,0 +1,163 @@
+"""The dispatcher before everything: Host, Origin, authentication, rights, limits; then our own async routes, or
+Flask.
+
+Waiting lives here and never holds one of Flask's threads. What a route does is in api/; which routes there are is in
+routes.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slave_agent.api.exchange import ClientGone, Exchange, refuse_other_content
+from slave_agent.api.problems import method_not_allowed, problem_of, problem_reply, too_many_guesses, unauthorized
+from slave_agent.errors import HttpProblem
+from slave_agent.host_rules import is_host_allowed, is_origin_own
+from slave_agent.models import Credential
+from slave_agent.routes import Route, RouteTable
+from slave_agent.states import Right
+from slave_agent.throttle import GuessThrottle
+from slave_agent.token_hashes import credential_for
+
+if TYPE_CHECKING:
+    from uvicorn._types import (
+        ASGI3Application,
+        ASGIReceiveCallable,
+        ASGIReceiveEvent,
+        ASGISendCallable,
+        HTTPScope,
+        Scope,
+    )
+
+_log = logging.getLogger(__name__)
+_access_log = logging.getLogger("slave_agent.access")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What decides who gets in: the names that Host may carry, the credentials in force, the memory for wrong
+    guesses.
+    """
+
+    host_names: frozenset[str]
+    accepted: Callable[[], tuple[Credential, ...]]
+    throttle: GuessThrottle
+
+
+class Dispatcher:
+    """The ASGI application. Given the gate, the table of routes and Flask wrapped as ASGI."""
+
+    def __init__(self, gate: Gate, routes: RouteTable, flask: ASGI3Application) -> None:
+        self._gate = gate
+        self._routes = routes
+        self._flask = flask
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http":
+            await self._serve(Exchange(scope, receive, send))
+        elif scope["type"] == "websocket":  # there is none yet: closing before accepting is answered with 403
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "no such WebSocket"})
+
+    async def _serve(self, exchange: Exchange) -> None:
+        began = time.monotonic()
+        try:
+            await self._answer(exchange)
+        except ClientGone:
+            exchange.status = exchange.status or 499
+        except Exception as error:
+            if (problem := problem_of(error)).status >= 500:
+                _log.error("%s %s failed", exchange.method, _printable(exchange), exc_info=error)
+            if exchange.status:  # the head is out: all that is left is to cut the connection, which uvicorn does
+                raise
+            await exchange.send(problem_reply(problem))
+        finally:
+            duration = (time.monotonic() - began) * 1000
+            line = (
+                exchange.address,
+                exchange.method,
+                _printable(exchange),
+                exchange.status,
+                exchange.sent_bytes,
+                duration,
+            )
+            _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        self._check_host_and_origin(exchange)
+        credential = self._authenticate(exchange)
+        route = self._find_route(exchange, credential)
+        exchange.credential = credential
+        if route.handler is not None:
+            await route.handler(exchange)
+            return
+        refuse_other_content(exchange.header("content-type"))
+        body = await exchange.body(route.body_limit_bytes)
+        await self._flask(_with_credential(exchange.scope, credential), _replay(body), exchange.forward)
+
+    def _check_host_and_origin(self, exchange: Exchange) -> None:
+        host = exchange.header("host")
+        if not is_host_allowed(host, self._gate.host_names):
+            hint = "Use the slave's IP address or its hostname, or add the name to allowed_hosts in its settings."
+            raise HttpProblem(403, f"this slave is not called {host[:100]!r}", hint)
+        if exchange.headers("origin") and not is_origin_own(exchange.header("origin"), exchange.scope["scheme"], host):
+            raise HttpProblem(403, "the request comes from a page of another site", "Open this slave's own address.")
+
+    def _authenticate(self, exchange: Exchange) -> Credential | None:
+        """Return the credential that the token opens, None without a token. Raises HttpProblem 401 or 429 for a wrong
+        one.
+        """
+        values = exchange.headers("authorization")
+        if not values:
+            return None
+        scheme, _, token = values[0].partition(b" ")
+        if len(values) > 1 or scheme.lower() != b"bearer" or not token.strip():
+            raise unauthorized("the Authorization header is not 'Bearer TOKEN'")
+        credential = credential_for(token.strip(), self._gate.accepted())
+        if credential is not None:
+            return credential
+        retry_after_seconds = self._gate.throttle.record_wrong(exchange.address)
+        if retry_after_seconds is not None:
+            raise too_many_guesses(retry_after_seconds)
+        _log.warning("wrong token from %s", exchange.address)
+        raise unauthorized("the token is wrong")
+
+    def _find_route(self, exchange: Exchange, credential: Credential | None) -> Route:
+        """Return the route of this request. Without a token nobody learns which paths there are."""
+        route, values, methods = self._routes.find(exchange.method, exchange.path)
+        is_open = route is not None and route.right is Right.NONE
+        if credential is None and not is_open:
+            raise unauthorized("this needs a token")
+        if route is None:
+            if methods:
+                raise method_not_allowed(exchange.method, methods)
+            raise HttpProblem(
+                404, "there is no such path", "The paths are in the documentation of the agent's HTTP interface."
+            )
+        if credential is not None and route.right not in credential.rights:
+            raise HttpProblem(403, f"this token has no right to {route.right}", "Use a token with that right.")
+        exchange.path_values = values
+        return route
+
+
+def _with_credential(scope: HTTPScope, credential: Credential | None) -> HTTPScope:
+    return {**scope, "state": {**scope.get("state", {}), "credential": credential}}
+
+
+def _replay(body: bytes) -> ASGIReceiveCallable:
+    """The body again, for Flask: it was read before, so that a slow client never holds one of Flask's threads."""
+    left: list[ASGIReceiveEvent] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> ASGIReceiveEvent:
+        return left.pop() if left else {"type": "http.disconnect"}
+
+    return receive
+
+
+def _printable(exchange: Exchange) -> str:
+    """The path for a log line: without the query, short, and with nothing that could start a line of its own."""
+    return exchange.path[:200].encode("unicode_escape").decode("ascii")

@@ -1,0 +1,142 @@
+"""uvicorn, as this agent runs it: our own door before it, deadlines on headers and on stuck readers, systemd told how
+it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from slave_agent.door import Door
+from slave_agent.systemd_link import SystemdLink
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+HEADER_SECONDS = 10.0
+STUCK_READER_SECONDS = 60.0
+KEEP_ALIVE_SECONDS = 30
+HEADER_BYTES = 32 * 1024
+FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
+
+
+class DeadlineProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 with a deadline for the request's head, and one for a client that does not read its answer."""
+
+    _head_deadline: asyncio.TimerHandle | None = None
+    _reader_deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether a request is being answered on this connection."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_head()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._head_deadline = _cancelled(self._head_deadline)
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_deadline = _cancelled(self._head_deadline)
+        self._reader_deadline = _cancelled(self._reader_deadline)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader_deadline = self.loop.call_later(STUCK_READER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reader_deadline = _cancelled(self._reader_deadline)
+        super().resume_writing()
+
+    def _watch_head(self) -> None:
+        """Every head has the same time from its first byte on (the first: from the connection on), however it drips
+        in.
+        """
+        is_waiting_for_head = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+        if not is_waiting_for_head:
+            self._head_deadline = _cancelled(self._head_deadline)
+        elif self._head_deadline is None:
+            self._head_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+
+class AgentServer(uvicorn.Server):
+    """Serves an ASGI application on sockets that already listen. `tls` gives the context for the next connection,
+    None for plain HTTP.
+    """
+
+    def __init__(
+        self, application: ASGI3Application, tls: Callable[[], ssl.SSLContext | None], link: SystemdLink
+    ) -> None:
+        self._tls = tls
+        self._link = link
+        self._door: Door | None = None
+        super().__init__(
+            uvicorn.Config(
+                application,
+                loop="asyncio",
+                http=DeadlineProtocol,
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                headers=[("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")],
+                proxy_headers=False,  # nobody stands before the agent: X-Forwarded-For would only forge addresses
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=FINISH_SECONDS,
+                h11_max_incomplete_event_size=HEADER_BYTES,
+                callback_notify=None if link.watchdog_seconds is None else self._still_alive,
+                timeout_notify=max(1, int((link.watchdog_seconds or 2) / 3)),
+            )
+        )
+
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Open the door on the given sockets, then tell systemd."""
+        await super().startup(sockets=[])
+        self._door = Door(sockets or (), self._new_protocol, self._tls, self._count_connections, self._make_room)
+        self._link.notify("READY=1")
+
+    async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:  # noqa: ARG002  the door's
+        """Close the door, finish the requests in flight."""
+        self._link.notify("STOPPING=1")
+        if self._door is not None:
+            self._door.close()
+        await super().shutdown(sockets=[])
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        return DeadlineProtocol(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+
+    def _count_connections(self) -> int:
+        return len(self.server_state.connections)
+
+    def _make_room(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, DeadlineProtocol) and not connection.is_serving:
+                connection.transport.abort()
+                return
+
+    async def _still_alive(self) -> None:
+        self._link.notify("WATCHDOG=1")
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> Any:
+    if timer is not None:
+        timer.cancel()
+    return None

@@ -1,0 +1,22 @@
+"""What the routes work with, put together once by the composition root. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slave_agent.activation_client import ActivationClient
+from slave_agent.bootstrap.jobs import JobStore
+from slave_agent.credentials import CredentialStore
+from slave_agent.models import AgentSettings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route may need. `is_stopping` tells those that wait that the agent is on its way out."""
+
+    settings: AgentSettings
+    credentials: CredentialStore
+    activation: ActivationClient
+    jobs: JobStore
+    is_stopping: Callable[[], bool]

@@ -1,0 +1,43 @@
+"""The agent's states and kinds, as enums. This file imports nothing of the product, and nothing here does anything."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+AGENT_MODE = "agent"
+
+
+class Scope(StrEnum):
+    """Who keeps the agent alive on this machine, best first."""
+
+    SYSTEM = "system"
+    USER = "user"
+    CRON = "cron"
+    NOHUP = "nohup"
+
+
+class CredentialKind(StrEnum):
+    """Where a credential came from: the install script (shared, short-lived) or an enrolment (this slave's own)."""
+
+    INSTALLER = "installer"
+    AGENT = "agent"
+
+
+class Right(StrEnum):
+    """What a token must be allowed to do for a route to serve it."""
+
+    NONE = "none"
+    READ = "read"
+    EXECUTE = "execute"
+    MANAGE = "manage"
+
+
+ALL_RIGHTS = frozenset({Right.NONE, Right.READ, Right.EXECUTE, Right.MANAGE})
+
+
+class ActivationVerb(StrEnum):
+    """What the agent may ask of the activation, which has the rights that the agent has not."""
+
+    CONFIRM = "confirm"
+    UNINSTALL = "uninstall"
+    RETURN_TO_BOOTSTRAP = "return-to-bootstrap"
