@@ -81,4 +81,3 @@ def _has_overlay() -> bool:
     if "overlay" not in filesystems.read_text().split():
         machine.load_kernel_module("overlay")
     return "overlay" in filesystems.read_text().split()
-

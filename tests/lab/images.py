@@ -31,7 +31,8 @@ mount -t tmpfs tmpfs "$build/root/run"
 mount --bind /etc/resolv.conf "$build/root/etc/resolv.conf"
 cp "$build/inside.sh" "$build/root/tmp/inside.sh"
 exec chroot "$build/root" /usr/bin/env -i \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+    LC_ALL=C DEBIAN_FRONTEND=noninteractive \
     /bin/sh -eu /tmp/inside.sh "$@"
 """
 
@@ -149,4 +150,3 @@ def locked_folder(folder: Path) -> Iterator[None]:
 def in_cache(cache: Path) -> list[str]:
     """Return the names of the images that are there, whole."""
     return sorted(path.parent.name for path in (cache / "images").glob("*/tree"))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 import uuid
@@ -21,6 +22,7 @@ from tests.lab import (
     procfs,
     profiles,
     recipes,
+    signals,
     undo,
 )
 from tests.lab.errors import LabError
@@ -50,10 +52,10 @@ class Lab:
     # --- coming and going ---
 
     @classmethod
-    def open(cls, places: Places | None = None, *, is_kept: bool = False, say: Say = say_on_stderr) -> Lab:
+    def open(cls, places: Places | None = None, *, say: Say = say_on_stderr) -> Lab:
         """Prepare the machine, take away dead labs, and return a new one with its network up.
 
-        It belongs to this process and is taken away after its death by the next lab's start, unless it `is_kept`.
+        It belongs to this process: after its death the next lab's start takes it away, unless somebody called `keep`.
         Raises LabUnavailable and LabError.
         """
         places = places or Places.from_environment(os.environ)
@@ -64,7 +66,7 @@ class Lab:
             _remove_orphaned_folders(places)
             taken = network.numbers_on_machine() | {lab.number for lab in all_labs(places)}
             lab = cls(network.free_number(taken, first=os.getpid()), places, say)
-            lab._claim(is_kept)
+            lab._claim()
         try:
             lab._connect()
         except BaseException:
@@ -82,9 +84,9 @@ class Lab:
         finally:
             lab.close()
 
-    def _claim(self, is_kept: bool) -> None:
+    def _claim(self) -> None:
         pid = os.getpid()
-        record = LabRecord(self.number, pid, procfs.start_time(pid) or 0, procfs.boot_id(), is_kept)
+        record = LabRecord(self.number, pid, procfs.start_time(pid) or 0, procfs.boot_id(), is_kept=False)
         self.folder.mkdir()
         _write(self.folder / LAB_FILE, dump(record))
         forwarding.turn_on(self.places)
@@ -98,25 +100,41 @@ class Lab:
         for rule in rules:
             network.add_rule(rule.words)
 
+    def keep(self) -> None:
+        """Let the lab outlive this process, until `close`."""
+        if (record := self.record) is not None:
+            _write(self.folder / LAB_FILE, dump(dataclasses.replace(record, is_kept=True)))
+
     def close(self) -> None:
-        """Take the lab away: processes, mounts, interfaces, rules, folders. Safe to repeat.
+        """Take the lab away: processes, mounts, interfaces, rules, folders. Safe to repeat; Ctrl+C waits for it.
 
         Raises LabError that lists what would not go; the records stay then, for another try.
         """
         if not self.folder.exists():
             return
-        cgroups.kill_all(cgroups.group_of_lab(self.number))
-        for host in self.hosts():
-            boot.cut_power(host.record)
-        undo.undo_all(self.ledger, self.ledger.standing())
-        with images.locked_folder(self.places.state):
-            undo.remove_folder(self.folder)
+        with signals.deferred(), images.locked_folder(self.places.state):
+            self._take_away()
             with contextlib.suppress(OSError):
                 self.places.work.rmdir()
             if not all_labs(self.places):
                 forwarding.restore(self.places)
 
+    def _take_away(self) -> None:
+        cgroups.kill_all(cgroups.group_of_lab(self.number))
+        for host in self.hosts():
+            boot.cut_power(host.record)
+        undo.undo_all(self.ledger, self.ledger.standing())
+        undo.remove_folder(self.folder)
+
     # --- what it is ---
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody needs it any more: its owner is dead and it is not kept, or it is of an earlier boot."""
+        record = self.record
+        if record is None:
+            return True
+        return record.is_stale(procfs.is_alive(record.owner_pid, record.owner_started), procfs.boot_id())
 
     @property
     def folder(self) -> Path:
@@ -214,8 +232,10 @@ class Lab:
                 layers=tuple(str(layer) for layer in layers),
                 work=str(self.places.work / str(self.number) / str(index)),
             )
-            if not is_valid_name(record.name) or record.name in {host.name for host in self.hosts()}:
-                raise LabError(f"{record.name!r} can't be the name of a host, or lab {self.number} has one of that name")
+            if not is_valid_name(record.name):
+                raise LabError(f"{record.name!r} can't be the name of a host: letters, digits and hyphens, up to 40")
+            if record.name in {host.name for host in self.hosts()}:
+                raise LabError(f"lab {self.number} has a host named {record.name!r} already")
             _write(self._host_file(record), dump(record))
             return record
 
@@ -228,9 +248,10 @@ class Lab:
 
     def remove(self, host: Host) -> None:
         """Take a host away with all it made. Safe to repeat, and while it is half made."""
-        boot.cut_power(host.record)
-        undo.undo_all(self.ledger, [t for t in self.ledger.standing() if t.owner == str(host.record.index)])
-        self._host_file(host.record).unlink(missing_ok=True)
+        with signals.deferred():
+            boot.cut_power(host.record)
+            undo.undo_all(self.ledger, [t for t in self.ledger.standing() if t.owner == str(host.record.index)])
+            self._host_file(host.record).unlink(missing_ok=True)
 
     def _host_file(self, record: HostRecord) -> Path:
         return self.folder / "hosts" / f"{record.index}.json"
@@ -245,22 +266,9 @@ def all_labs(places: Places, say: Say = say_on_stderr) -> list[Lab]:
 def reap_stale_labs(places: Places, say: Say = say_on_stderr) -> None:
     """Take away labs whose owner is dead, unless they are kept. The caller holds the state folder's lock."""
     for lab in all_labs(places, say):
-        if _is_stale(lab):
+        if lab.is_stale:
             say(f"taking away lab {lab.number}, which its owner left behind")
-            _take_away_locked(lab)
-
-
-def _is_stale(lab: Lab) -> bool:
-    record = lab.record
-    if record is None:
-        return True
-    return record.is_stale(procfs.is_alive(record.owner_pid, record.owner_started), procfs.boot_id())
-
-
-def _take_away_locked(lab: Lab) -> None:
-    cgroups.kill_all(cgroups.group_of_lab(lab.number))
-    undo.undo_all(lab.ledger, lab.ledger.standing())
-    undo.remove_folder(lab.folder)
+            lab._take_away()
 
 
 def _remove_orphaned_folders(places: Places) -> None:
@@ -278,9 +286,7 @@ def _give_credentials(host: Host, options: HostOptions) -> None:
     if options.authorized_key is not None:
         home = host.run(f"getent passwd {host.user} | cut -d: -f6").stdout.strip()
         host.run(["install", "-d", "-m", "700", "-o", host.user, f"{home}/.ssh"])
-        host.push(
-            f"{options.authorized_key}\n".encode(), f"{home}/.ssh/authorized_keys", owner=host.user, mode=0o600
-        )
+        host.push(f"{options.authorized_key}\n".encode(), f"{home}/.ssh/authorized_keys", owner=host.user, mode=0o600)
 
 
 def _write(path: Path, text: str) -> None:

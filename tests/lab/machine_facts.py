@@ -81,7 +81,7 @@ def choose_mirrors(sources: Iterable[AptSource], codename: str) -> tuple[str | N
 
 
 def choose_resolv_conf(resolv_conf: str, has_uplink: bool) -> str:
-    """Return nspawn's --resolv-conf word: the machine's own file, unless it names a resolver only the machine can reach."""
+    """Return nspawn's --resolv-conf word: the machine's own file, unless only the machine can reach its resolver."""
     is_stub = any(f"nameserver {address}" in resolv_conf for address in STUB_RESOLVERS)
     return "copy-uplink" if is_stub and has_uplink else "copy-host"
 
@@ -114,9 +114,7 @@ def gather() -> MachineFacts:
 
 def resolv_conf_mode() -> str:
     """Ask the machine which resolv.conf its hosts should have."""
-    return choose_resolv_conf(
-        Path("/etc/resolv.conf").read_text(), Path("/run/systemd/resolve/resolv.conf").exists()
-    )
+    return choose_resolv_conf(Path("/etc/resolv.conf").read_text(), Path("/run/systemd/resolve/resolv.conf").exists())
 
 
 def _sources_files() -> list[Path]:

@@ -6,6 +6,7 @@ The first half is pure (which words for which effect), the second half says them
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -122,7 +123,7 @@ def address_is_up(fib_trie: str, address: str) -> bool:
     lines = [line.strip() for line in fib_trie.splitlines()]
     return any(
         line == f"|-- {address}" and following.startswith("/32 host LOCAL")
-        for line, following in zip(lines, lines[1:], strict=False)
+        for line, following in itertools.pairwise(lines)
     )
 
 

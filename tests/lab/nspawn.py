@@ -44,7 +44,7 @@ def overlay_options(host: HostRecord) -> str:
 
 
 def leftovers(host: HostRecord, device: int, inode: int) -> list[Path]:
-    """Return what nspawn leaves on the machine when it is killed: its lock, named after the root folder, and a folder."""
+    """Return what a killed nspawn leaves on the machine: its lock, named after the root folder, and a folder."""
     run = Path("/run/systemd/nspawn")
     return [run / "locks" / f"inode-{device}:{inode}", run / "propagate" / host.machine_name]
 
@@ -83,4 +83,3 @@ def run_inside(leader: int, command: Command, user: str, environment: Mapping[st
 def environment_for(user: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment the command is started with: nothing of this machine's own."""
     return {**(ROOT_ENVIRONMENT if user == "root" else {"PATH": PATH}), **environment}
-

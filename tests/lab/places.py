@@ -1,4 +1,4 @@
-"""Where the lab keeps things: images in the cache, records in the state folder, the hosts' own files in the work folder."""
+"""Where the lab keeps things: images in the cache, records in the state folder, the hosts' disks in the work folder."""
 
 from __future__ import annotations
 

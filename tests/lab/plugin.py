@@ -6,12 +6,11 @@ Load it with `pytest_plugins = ["tests.lab.plugin"]`. Every test that uses one o
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
-from types import FrameType
 
 import pytest
 
+from tests.lab import signals
 from tests.lab.availability import lab_unavailable_reason
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -19,10 +18,6 @@ from tests.lab.lab import Lab
 FIXTURES = frozenset(
     {"lab", "bare_host", "root_host", "no_sudo_host", "docker_host", "debian13_host", "bullseye_host", "ssh_host"}
 )
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, told to pytest as Ctrl+C is, so that it tears its fixtures down."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,16 +42,8 @@ def lab() -> Iterator[Lab]:
         if os.environ.get("D8_LAB_REQUIRED") == "1":
             pytest.fail(f"D8_LAB_REQUIRED=1, but {reason}", pytrace=False)
         pytest.skip(reason)
-    previous = signal.signal(signal.SIGTERM, _stop)
-    try:
-        with Lab.session() as session:
-            yield session
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise Terminated(f"signal {signum}")
+    with signals.terminated_as_interrupt(), Lab.session() as session:
+        yield session
 
 
 def _fresh(lab: Lab, profile: str) -> Iterator[Host]:

@@ -54,7 +54,7 @@ def is_alive(pid: int, started: int) -> bool:
 
 
 def boot_id() -> str:
-    """Return the kernel's name for this boot of the machine: records of an earlier boot describe nothing that is left."""
+    """Return the kernel's name for this boot. Records of an earlier one describe nothing that is left."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 

@@ -21,7 +21,7 @@ def parse_ps(text: str) -> list[HostProcess]:
     """Given the output of PS_COMMAND, return its processes, without that `ps` itself."""
     processes = []
     for line in text.splitlines():
-        pid, parent, user, command = (line.split(None, 3) + [""])[:4]
+        pid, parent, user, command = [*line.split(None, 3), ""][:4]
         if command != " ".join(PS_COMMAND):
             processes.append(HostProcess(int(pid), int(parent), user, command))
     return processes
