@@ -1,0 +1,52 @@
+"""The verb `confirm`: the master has proved the agent; from now on it starts at boot and the installer's secrets are dead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slave_agent.activation import bootstrap_copy
+from slave_agent.activation.context import Activation
+from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.files import remove_tree
+from slave_agent.activation.record import Record
+from slave_agent.activation.states import CredentialKind, Mode, Phase
+
+
+def confirm(activation: Activation) -> dict[str, Any]:
+    """Confirm the running release. Idempotent. Raises ActivationError when the bootstrap was put back already."""
+    record = activation.store.load()
+    if record.phase is not Phase.CONFIRMED:
+        previous = record.confirmed_commit if record.confirmed_commit != record.commit else record.previous_commit
+        advanced = activation.store.advance(
+            [Phase.HANDING_OVER, Phase.HANDED_OVER],
+            phase=Phase.CONFIRMED,
+            confirmed_commit=record.commit,
+            previous_commit=previous,
+            deadline_boottime_seconds=None,
+            misses=0,
+            failed_starts=0,
+            reason=None,
+        )
+        if advanced is None:
+            raise ActivationError("This release was rolled back before it was confirmed.", "Build the slave again.")
+        record = advanced
+    finish_confirm(activation, record)
+    return {"confirmed": True, "commit": record.commit}
+
+
+def finish_confirm(activation: Activation, record: Record) -> None:
+    """Do what follows from a recorded confirmation; the guard repeats it if it was interrupted, and goes last."""
+    activation.keeper.boot_into(Mode.AGENT)
+    bootstrap_copy.adopt_rescue(activation.layout, record)
+    bootstrap_copy.remove_installer_secrets(record)
+    activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
+    _prune_releases(activation, record)
+    activation.keeper.disarm_guard()
+
+
+def _prune_releases(activation: Activation, record: Record) -> None:
+    """Keep the current and the previous release."""
+    kept = {record.commit, record.previous_commit}
+    for release in (activation.layout.opt / "releases").iterdir():
+        if release.name not in kept:
+            remove_tree(release)

@@ -1,0 +1,78 @@
+"""The guard's decision, as a table: from what is recorded and who answers to what has to happen. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slave_agent.activation.states import GuardAction, Mode, Phase
+
+MISSES_BEFORE_ACTING = 2
+STARTS_BEFORE_BOOTSTRAP = 3
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the guard sees. Times in seconds of CLOCK_BOOTTIME; `keeps_agent_alive` where no systemd restarts it."""
+
+    phase: Phase
+    answering: Mode
+    answers_wanted_commit: bool
+    now: float
+    deadline: float | None
+    is_same_boot: bool
+    swap_is_alive: bool
+    misses: int
+    failed_starts: int
+    keeps_agent_alive: bool
+
+    @property
+    def is_overdue(self) -> bool:
+        return not self.is_same_boot or self.deadline is None or self.now >= self.deadline
+
+    @property
+    def is_missing(self) -> bool:
+        """Nobody of ours has answered, this time and the times before."""
+        return self.misses + 1 >= MISSES_BEFORE_ACTING
+
+
+def decide(seen: Situation) -> GuardAction:
+    """Given what the guard sees, return what to do. An unconfirmed activation never outlives its deadline or a reboot."""
+    if seen.phase is Phase.CONFIRMED:
+        return _after_confirm(seen)
+    if seen.phase.awaits_confirmation:
+        return _before_confirm(seen)
+    if seen.phase in (Phase.ROLLED_BACK, Phase.RETURNED):
+        return _with_bootstrap(seen)
+    if seen.answering in (Mode.BOOTSTRAP, Mode.AGENT):  # installed or staged: whoever answered before stays
+        return GuardAction.WAIT
+    return GuardAction.START_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
+
+
+def _before_confirm(seen: Situation) -> GuardAction:
+    if seen.is_overdue:
+        return GuardAction.RETURN_TO_BOOTSTRAP
+    if seen.swap_is_alive:
+        return GuardAction.WAIT
+    if seen.answering is Mode.AGENT and seen.answers_wanted_commit:
+        return GuardAction.WAIT if seen.phase is Phase.HANDED_OVER else GuardAction.NOTE_HANDED_OVER
+    if seen.answering is Mode.BOOTSTRAP:
+        return GuardAction.NOTE_ROLLED_BACK
+    return GuardAction.RETURN_TO_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
+
+
+def _with_bootstrap(seen: Situation) -> GuardAction:
+    if seen.answering is Mode.BOOTSTRAP:
+        return GuardAction.WAIT if seen.keeps_agent_alive else GuardAction.DISARM
+    if seen.answering is Mode.AGENT:
+        return GuardAction.RETURN_TO_BOOTSTRAP
+    return GuardAction.START_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
+
+
+def _after_confirm(seen: Situation) -> GuardAction:
+    if not seen.keeps_agent_alive:
+        return GuardAction.FINISH_CONFIRM
+    if seen.answering in (Mode.BOOTSTRAP, Mode.AGENT):
+        return GuardAction.WAIT
+    if not seen.is_missing:
+        return GuardAction.COUNT_MISS
+    return GuardAction.START_BOOTSTRAP if seen.failed_starts >= STARTS_BEFORE_BOOTSTRAP else GuardAction.START_AGENT

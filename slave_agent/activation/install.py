@@ -1,0 +1,184 @@
+"""The verb `install`: folders, settings, credentials and units are laid out and the guard armed. Nothing is stopped here."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from slave_agent.activation import agent_user, bootstrap_copy, clock, units
+from slave_agent.activation.context import Activation, owner_of
+from slave_agent.activation.credentials import write_agent_credentials
+from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.facts import gather_facts
+from slave_agent.activation.files import Owner, give_tree, make_folder, point_link, remove_tree, write_file, write_json
+from slave_agent.activation.layout import Layout
+from slave_agent.activation.persistence import persistence_command
+from slave_agent.activation.plain_keeper import cron_lines
+from slave_agent.activation.record import Record
+from slave_agent.activation.settings import InstallSettings
+from slave_agent.activation.states import CredentialKind, Mode, Phase, Scope
+
+CODE = ("__init__.py", "activation", "privileged")
+
+
+def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]:
+    """Given the settings, lay the release out beside whatever runs now. Repeating it is safe; the handover is later.
+
+    Raises ActivationError: release in the wrong place, unknown user, a unit that systemd refuses.
+    """
+    layout = activation.layout
+    _check(layout, settings)
+    make_folder(layout.state, 0o700)
+    before = activation.store.find()
+    if before is not None and before.phase.awaits_confirmation:
+        raise ActivationError(
+            "A handover awaits its confirmation.", "Confirm it, or wait until the guard took it back."
+        )
+    owner = agent_user.ensure_agent_user(activation.runner) if layout.scope is Scope.SYSTEM else None
+    record = _record(activation, settings, before)
+    _copy_control(layout, settings.release)
+    _lay_out_release(layout, settings, owner, record.persistence_command)
+    bootstrap_copy.install_bootstrap(layout, settings)
+    activation.store.save(record)
+    activation.keeper.place(units.render_units(layout, unit_values(record)) if layout.scope.has_systemd else {})
+    if record.confirmed_commit is None:
+        activation.keeper.boot_into(Mode.BOOTSTRAP)
+    activation.keeper.arm_guard()
+    write_agent_credentials(layout, settings, record, owner)
+    if record.persistence_command and not record.persistence_command.startswith("#"):
+        place_adoption(layout)
+    return {
+        "installed": True,
+        "scope": layout.scope.value,
+        "release": str(settings.release),
+        "survives_reboot": layout.scope.survives_reboot,
+        "persistence_command": record.persistence_command,
+    }
+
+
+def place_adoption(layout: Layout) -> None:
+    """Leave an enabled user unit that takes over once the user's manager runs; only below the user's real home."""
+    if layout.units.parents[2] not in layout.opt.parents:
+        return
+    wants = layout.units / "default.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    write_file(layout.units / units.ADOPT, units.render_adopt_unit(layout))
+    point_link(wants / units.ADOPT, layout.units / units.ADOPT)
+
+
+def _check(layout: Layout, settings: InstallSettings) -> None:
+    if settings.release.resolve() != layout.release(settings.commit).resolve():
+        raise ActivationError(
+            f"The release {settings.release} is not {layout.release(settings.commit)}.", "Unpack it to that folder."
+        )
+    if not (settings.release / "venv/bin/python").exists():
+        raise ActivationError(f"{settings.release} has no venv/bin/python.", "Make the environment before install.")
+    try:
+        owner_of(settings.bootstrap.user)
+    except KeyError as problem:
+        raise ActivationError(f"There is no user {settings.bootstrap.user}.", "Name the bootstrap's user.") from problem
+
+
+def _record(activation: Activation, settings: InstallSettings, before: Record | None) -> Record:
+    layout, source = activation.layout, settings.bootstrap
+    is_rebuild = source.config.resolve() == layout.bootstrap_config.resolve()
+    if is_rebuild and before is None:
+        raise ActivationError(
+            f"{source.config} is there, but no record of it.", "Run uninstall, then the installer again."
+        )
+    secrets = before.installer_secrets if before else ()
+    command = None
+    if layout.scope is Scope.NOHUP:
+        facts = gather_facts(activation.runner, may_ask=False)
+        command = persistence_command(facts, layout.scope, cron_lines(layout))
+    fresh = Record(
+        phase=Phase.INSTALLED,
+        scope=layout.scope,
+        commit=settings.commit,
+        slave_id=settings.slave_id,
+        port=settings.port,
+        bind=settings.bind,
+        tls=settings.tls,
+        confirm_timeout_seconds=settings.confirm_timeout_seconds,
+        step_delay_seconds=settings.step_delay_seconds,
+        bootstrap_user=source.user,
+        bootstrap_credential=before.bootstrap_credential if is_rebuild and before else CredentialKind.INSTALLER,
+        installer_folder=before.installer_folder if is_rebuild and before else str(source.config.parent),
+        installer_secrets=secrets if is_rebuild else bootstrap_copy.secret_files(source.config),
+        bootstrap_pid=source.pid,
+        boot_id=clock.boot_id(),
+        persistence_command=command,
+        lingering_was_enabled=bool(before and before.lingering_was_enabled),
+    )
+    if before is None:
+        return fresh
+    return replace(fresh, confirmed_commit=before.confirmed_commit, previous_commit=before.previous_commit)
+
+
+def unit_values(record: Record) -> units.UnitValues:
+    """Return what the units need to know of an installation."""
+    return units.UnitValues(
+        port=record.port,
+        bind=record.bind,
+        bootstrap_user=record.bootstrap_user,
+        bootstrap_home=bootstrap_copy.home_of(record.bootstrap_user),
+        guard_period_seconds=units.guard_period_seconds(record.confirm_timeout_seconds),
+    )
+
+
+def _copy_control(layout: Layout, release: Path) -> None:
+    """Copy this code to where guard, swap and helper run it from, so that they outlive any release."""
+    copies = layout.opt / "controls"
+    copy = copies / f"{release.name}-{clock.boottime_seconds():.3f}"
+    make_folder(copy / "slave_agent")
+    for name in CODE:
+        source = release / "slave_agent" / name
+        if source.is_dir():
+            shutil.copytree(source, copy / "slave_agent" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, copy / "slave_agent" / name)
+    shutil.copy2(release / "slave_agent/activation/d8-activate", copy / "d8-activate")
+    shutil.copy2(release / "slave_agent/privileged/d8-helper", copy / "d8-helper")
+    if layout.scope is Scope.SYSTEM:
+        give_tree(copy, Owner(0, 0))
+    point_link(layout.control, copy)
+    for other in copies.iterdir():
+        if other != copy:
+            remove_tree(other)
+
+
+def _lay_out_release(layout: Layout, settings: InstallSettings, owner: Owner | None, command: str | None) -> None:
+    make_folder(layout.etc, 0o755)
+    make_folder(layout.var, 0o700, owner)
+    if layout.scope is Scope.SYSTEM:
+        give_tree(settings.release, Owner(0, 0))
+    write_json(settings.release / "agent.json", agent_settings(layout, settings, command), 0o640, _readable_by(owner))
+    if not layout.current.is_symlink():
+        point_link(layout.current, settings.release)
+    point_link(layout.agent_settings, layout.current / "agent.json")
+
+
+def _readable_by(owner: Owner | None) -> Owner | None:
+    return Owner(0, owner.group_id) if owner else None
+
+
+def agent_settings(layout: Layout, settings: InstallSettings, command: str | None) -> dict[str, Any]:
+    """Return what agent.json holds. Nothing in it is secret. Pure."""
+    return {
+        "slave_id": settings.slave_id,
+        "bind": settings.bind,
+        "port": settings.port,
+        "tls": settings.tls,
+        "state_dir": str(layout.var),
+        "commit": settings.commit,
+        "branch": settings.branch,
+        "release_dir": str(settings.release),
+        "scope": layout.scope.value,
+        "allowed_hosts": list(settings.allowed_hosts),
+        "helper_socket": str(layout.helper_socket) if layout.helper_socket else None,
+        "survives_reboot": layout.scope.survives_reboot,
+        "persistence_command": command,
+        "language": settings.language,
+    }

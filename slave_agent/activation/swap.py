@@ -1,0 +1,106 @@
+"""The verbs `handover` and `swap`: the port changes hands. Whatever fails or is killed, the bootstrap comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slave_agent.activation import clock, processes
+from slave_agent.activation.context import Activation
+from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.files import point_link
+from slave_agent.activation.record import Record
+from slave_agent.activation.retreat import bootstrap_answers_again
+from slave_agent.activation.states import Mode, Phase, SwapStep
+
+REPLY_SECONDS = 0.5
+AGENT_PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.2
+
+
+def hand_over(activation: Activation) -> dict[str, Any]:
+    """Start the swap apart from the caller and return at once. A repeated call joins the handover that runs already.
+
+    Raises ActivationError when the release was not staged.
+    """
+    record = activation.store.load()
+    if record.phase.awaits_confirmation:
+        left = (record.deadline_boottime_seconds or 0.0) - clock.boottime_seconds()
+        return {"started": True, "deadline_seconds": max(0.0, round(left, 1)), "commit": record.commit}
+    activation.keeper.boot_into(Mode.BOOTSTRAP)
+    activation.keeper.arm_guard()
+    advanced = activation.store.advance(
+        [Phase.STAGED],
+        phase=Phase.HANDING_OVER,
+        step=SwapStep.REPLYING,
+        deadline_boottime_seconds=clock.boottime_seconds() + record.confirm_timeout_seconds,
+        boot_id=clock.boot_id(),
+        misses=0,
+        failed_starts=0,
+        reason=None,
+    )
+    if advanced is None:
+        raise ActivationError("The release was not tried out yet.", "Run stage first.")
+    activation.keeper.detach("swap")
+    return {"started": True, "deadline_seconds": record.confirm_timeout_seconds, "commit": record.commit}
+
+
+def swap(activation: Activation) -> dict[str, Any]:
+    """Stop the bootstrap, open the port, start the agent; if it does not answer, bring the bootstrap back."""
+    with activation.store.swapping():
+        record = activation.store.load()
+        try:
+            _take_port(activation, record)
+            problem = _start_agent(activation, record)
+        except ActivationError as error:
+            problem = error.message
+        if problem:
+            lines = " | ".join(activation.keeper.last_lines()[-8:])
+            bootstrap_answers_again(activation, [Phase.HANDING_OVER], f"{problem} ({lines})")
+            return {"swapped": False, "reason": problem}
+        activation.store.advance([Phase.HANDING_OVER], phase=Phase.HANDED_OVER, step=SwapStep.DONE, misses=0)
+        return {"swapped": True, "commit": record.commit}
+
+
+def _take_port(activation: Activation, record: Record) -> None:
+    _begin(activation, record, SwapStep.REPLYING)
+    activation.sleep(REPLY_SECONDS)
+    _begin(activation, record, SwapStep.STOPPING_BOOTSTRAP)
+    activation.keeper.stop_bootstrap()
+    stop_plain_bootstrap(activation, record)
+    _begin(activation, record, SwapStep.SWITCHING_RELEASE)
+    point_link(activation.layout.current, activation.layout.release(record.commit))
+    _begin(activation, record, SwapStep.OPENING_PORT)
+    activation.keeper.stop_agent()
+    activation.keeper.open_port()
+
+
+def _start_agent(activation: Activation, record: Record) -> str:
+    """Return what went wrong, or an empty text when the new agent answers on the port."""
+    _begin(activation, record, SwapStep.STARTING_AGENT)
+    started = activation.keeper.start_agent()
+    if not started.is_ok:
+        return f"the agent did not start: {started.reason}"
+    _begin(activation, record, SwapStep.CHECKING_AGENT)
+    problem = "nobody answered"
+    for _ in range(int(AGENT_PATIENCE_SECONDS / PAUSE_SECONDS)):
+        answer = activation.look(record)
+        if answer.mode is Mode.AGENT and answer.commit == record.commit:
+            return ""
+        problem = answer.problem or f"a {answer.mode.value} of commit {answer.commit} answered"
+        activation.sleep(PAUSE_SECONDS)
+    return f"the agent was started, but {problem}"
+
+
+def stop_plain_bootstrap(activation: Activation, record: Record) -> None:
+    """End bootstraps that hold the port as plain processes: the installer's, or one that somebody started by hand."""
+    candidates = {*processes.holders(record.port), *([record.bootstrap_pid] if record.bootstrap_pid else [])}
+    for pid in candidates:
+        if processes.is_bootstrap(pid) and not processes.stop(pid, sleep=activation.sleep):
+            raise ActivationError(f"The bootstrap (process {pid}) can't be stopped.", "Stop it by hand.")
+
+
+def _begin(activation: Activation, record: Record, step: SwapStep) -> None:
+    """Record the step. Raises ActivationError when the guard has taken the handover back meanwhile."""
+    if activation.store.advance([Phase.HANDING_OVER], step=step) is None:
+        raise ActivationError("The guard took the handover back.", "Look at status.")
+    activation.sleep(record.step_delay_seconds)

@@ -1,0 +1,72 @@
+"""The verb `uninstall`: units, users, folders, crontab lines and, unless it is to be kept, the bootstrap are gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slave_agent.activation import agent_user, bootstrap_copy, facts, processes, units
+from slave_agent.activation.context import Activation
+from slave_agent.activation.files import remove_tree
+from slave_agent.activation.layout import HELPER_FOLDER, Layout
+from slave_agent.activation.states import Scope
+from slave_agent.activation.swap import stop_plain_bootstrap
+
+
+def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]:
+    """Remove everything of D8 from this host. Repeating it, also after an interruption, is fine."""
+    layout, record = activation.layout, activation.store.find()
+    activation.keeper.remove(keep_bootstrap=keep_bootstrap)
+    if record is not None and not keep_bootstrap:
+        stop_plain_bootstrap(activation, record)
+        bootstrap_copy.remove_bootstrap_home(record)
+    _forget_adoption(layout)
+    if record is not None and record.lingering_was_enabled:
+        facts.stop_lingering(activation.runner)
+    _remove_folders(layout, keep_bootstrap)
+    if layout.scope is Scope.SYSTEM:
+        _end_processes_of_agent_user()
+        agent_user.remove_agent_user(activation.runner)
+    return {"uninstalled": True, "bootstrap_kept": keep_bootstrap}
+
+
+def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:
+    kept = {layout.bootstrap_server.parent, layout.bootstrap_folder} if keep_bootstrap else set()
+    for root in (layout.var, layout.etc, layout.opt):
+        if not root.exists():
+            continue
+        for entry in root.iterdir():
+            if entry not in kept:
+                remove_tree(entry)
+        if not any(root.iterdir()):
+            root.rmdir()
+    if layout.scope is Scope.SYSTEM:
+        remove_tree(HELPER_FOLDER)
+    elif not keep_bootstrap and layout.opt.parent.is_dir() and not any(layout.opt.parent.iterdir()):
+        layout.opt.parent.rmdir()
+
+
+def _forget_adoption(layout: Layout) -> None:
+    for path in (layout.units / "default.target.wants" / units.ADOPT, layout.units / units.ADOPT):
+        if path.is_symlink() or path.exists():
+            path.unlink()
+    _remove_empty(layout)
+
+
+def _remove_empty(layout: Layout) -> None:
+    """The folders of user units that held only ours."""
+    if layout.scope is Scope.SYSTEM:
+        return
+    for folder in (
+        *(layout.units / name for name in ("default.target.wants", "sockets.target.wants", "timers.target.wants")),
+        *(layout.units, layout.units.parent),
+    ):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _end_processes_of_agent_user() -> None:
+    """Jobs that outlived the agent would keep its user from being removed."""
+    owner = agent_user.find_agent_user()
+    for folder in processes.PROC.iterdir():
+        if owner is not None and folder.name.isdigit() and processes.user_of(int(folder.name)) == owner.user_id:
+            processes.stop(int(folder.name), patience_seconds=1)
