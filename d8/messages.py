@@ -10,7 +10,10 @@ Translate = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Message:
-    """An English template, which is also the key of its translation, and the values that go into its {names}."""
+    """An English template, which is also the key of its translation, and the values that go into its {names}.
+
+    A value may be a message itself; it is translated with the whole.
+    """
 
     template: str
     values: Mapping[str, object] = field(default_factory=dict)
@@ -18,7 +21,10 @@ class Message:
     def text(self, translate: Translate = str) -> str:
         """Given a translation (none: English), return the finished text."""
         template = translate(self.template) if self.template else ""
-        return template.format(**self.values) if self.values else template
+        values = {
+            name: value.text(translate) if isinstance(value, Message) else value for name, value in self.values.items()
+        }
+        return template.format(**values) if values else template
 
     def __str__(self) -> str:
         return self.text()

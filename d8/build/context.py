@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from d8.build.build_log import BuildLog
-from d8.build.events import Notice, Observer
+from d8.build.progress import Progress
 from d8.build.recorder import RemoteShell
 from d8.build.wheels import WheelCache
 from d8.commands.preflight import HostFacts
-from d8.messages import Message
+from d8.fleet.names import Address
+from d8.fleet.registry import Registry
 from d8.settings import Settings
+from d8.shell import ShellCommand
 from d8.source import Commit
 
 
 @dataclass(frozen=True)
 class BuildContext:
-    """A build that has reached the slave: its shell, its facts, the commit to install and the archive of it there."""
+    """A build that has reached the slave: who it is, its shell, its facts, the commit and where it goes."""
 
+    address: Address
+    slave_id: str
     settings: Settings
+    registry: Registry
+    progress: Progress
     shell: RemoteShell
     facts: HostFacts
     commit: Commit
@@ -27,20 +32,13 @@ class BuildContext:
     archive: str
     release: str
     wheels: WheelCache
-    log: BuildLog
-    observer: Observer
 
     @property
     def work(self) -> PurePosixPath:
         """The work folder on the slave, where uploads land."""
         return PurePosixPath(self.archive).parent
 
-    def notice(self, message: Message, is_warning: bool = False) -> None:
-        """Given something the operator should read, show it and keep it in the log."""
-        tell(self.observer, self.log, message, is_warning)
-
-
-def tell(observer: Observer, log: BuildLog, message: Message, is_warning: bool = False) -> None:
-    """Given a message for the operator, show it and keep it in the log."""
-    observer(Notice(message, is_warning))
-    log.add("notices", {"text": str(message), "warning": is_warning})
+    def as_owner(self, command: ShellCommand) -> ShellCommand:
+        """Given a command, return it as the owner of the release runs it: root where there is root, else the user."""
+        privilege = self.facts.privilege
+        return command.as_root(privilege.prefix) if privilege.can_be_root else command

@@ -123,7 +123,5 @@ def discard_release(context: BuildContext) -> None:
 
 
 def _as_owner(context: BuildContext, command: ShellCommand, purpose: str) -> None:
-    """Run a command as the owner of the release: root where there is root, else the bootstrap's user."""
-    privilege = context.facts.privilege
-    owned = command.as_root(privilege.prefix) if privilege.can_be_root else command
-    context.shell.require(owned, purpose, timeout_seconds=context.settings.install_timeout_seconds)
+    seconds = context.settings.install_timeout_seconds
+    context.shell.require(context.as_owner(command), purpose, timeout_seconds=seconds)

@@ -18,6 +18,12 @@ def verb(facts: HostFacts, release: str, name: str, *options: str) -> ShellComma
     return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
 
 
+def put_back(facts: HostFacts, launcher: str) -> ShellCommand:
+    """Given the host and the launcher that outlives releases, return the call that lets the former agent run again."""
+    call = command(facts.python, "-I", launcher, "rollback")
+    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+
+
 def read(answer: str) -> dict[str, Any]:
     """Given what a verb printed, return its object; {} when it printed none."""
     try:

@@ -103,6 +103,11 @@ def ask() -> tuple[ShellCommand, str]:
     return command("python3", "-I", "-"), Path(__file__).with_name("preflight_probe.py").read_text()
 
 
+def ask_for_git() -> ShellCommand:
+    """Return the command that says whether git is there by now."""
+    return command("git", "--version")
+
+
 def read(answer: str) -> HostFacts:
     """Given what the probe printed, return the facts. Raises ValueError when it isn't the probe's answer."""
     raw: dict[str, Any] = json.loads(answer)

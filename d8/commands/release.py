@@ -35,6 +35,11 @@ def folder(facts: HostFacts, commit: str) -> str:
     return f"{facts.home}/{USER_RELEASES}/{commit}"
 
 
+def launcher(facts: HostFacts) -> str:
+    """Given the host, return the activation program that stays while releases come and go."""
+    return folder(facts, "").removesuffix("releases/") + "control/d8-activate"
+
+
 def unpack(archive: str, release: str, commit: str, branch: str | None, version: str) -> ShellCommand:
     """Given an uploaded tar.gz and the release's folder, return the command that makes it anew from the archive."""
     facts = json.dumps({"commit": commit, "branch": branch, "version": version})

@@ -1,0 +1,233 @@
+"""From a release on the slave to an agent that has proved itself on the port: stage, hand over, enrol, prove, confirm.
+
+The same for every strategy. Until `confirm`, a guard on the slave puts the bootstrap back by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from d8.build.context import BuildContext
+from d8.build.recorder import CommandFailed
+from d8.commands import activation
+from d8.errors import BuildFailed, D8Error, Refused, SlaveUnreachable
+from d8.fleet.agent_client import SlaveClient
+from d8.fleet.connection import PLAIN, connect
+from d8.fleet.trust import FleetAuthority, fingerprint, new_token, token_hash
+from d8.models import Credential, CredentialKind, KeyPair, Scope
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A credential that the master made for a slave, with the key pair that travels to it."""
+
+    credential: Credential
+    key_pair: KeyPair
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What an agent says of itself and its host."""
+
+    commit: str
+    pid: int
+    hostname: str
+    machine_id: str
+    scope: Scope
+    survives_reboot: bool
+    persistence_command: str | None
+
+    @classmethod
+    def read(cls, answer: dict[str, Any]) -> AgentFacts:
+        """Given the answer of /api/system, return the facts. Raises BuildFailed when it isn't an agent's."""
+        try:
+            return cls(
+                commit=answer["agent"]["commit"],
+                pid=answer["agent"]["pid"],
+                hostname=answer["hostname"],
+                machine_id=answer["machine_id"],
+                scope=Scope(answer["activation"]["scope"]),
+                survives_reboot=answer["activation"]["survives_reboot"],
+                persistence_command=answer["activation"].get("command"),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BuildFailed("the agent's answer about itself can't be read: {reason}", reason=repr(error)) from error
+
+
+class Activation:
+    """Activates a release. Given the build; clock and sleep can be replaced."""
+
+    def __init__(
+        self,
+        context: BuildContext,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._address = context.address
+        self._slave_id = context.slave_id
+        self._registry = context.registry
+        self._authority = FleetAuthority(context.settings.data_dir / "pki")
+        self._sleep = sleep
+        self._clock = clock
+
+    def install_and_stage(self) -> None:
+        """Write units and settings, arm the guard, and try the new agent on a loopback port beside the bootstrap."""
+        rescue = self._issue(CredentialKind.RESCUE)
+        self._verb("install", stdin=json.dumps(self._install_settings(rescue)), seconds=activation.INSTALL_SECONDS)
+        answer = self._verb("stage", seconds=activation.STAGE_SECONDS)
+        if not answer.get("healthy"):
+            raise BuildFailed(
+                "the new agent does not answer on its staging port: {reason}",
+                "The last lines of its log are in the build log.",
+                reason=answer.get("error", "no reason given"),
+            )
+
+    def hand_over(self) -> SlaveClient:
+        """Give the port to the agent; return a client that speaks to it with the installer's credential.
+
+        Raises BuildFailed when the bootstrap, not the agent, answers in the end.
+        """
+        answer = self._verb("handover", seconds=self._settings.command_timeout_seconds)
+        seconds = float(answer.get("deadline_seconds") or self._settings.confirm_timeout_seconds)
+        return self._wait_for_agent(seconds)
+
+    def enroll_and_prove(self, client: SlaveClient) -> tuple[SlaveClient, AgentFacts]:
+        """Give the agent its own certificate and token; return a client with them and the agent's own facts.
+
+        Proof, from here: TLS with the new certificate, the new token, the commit that was sent, the same process still
+        up after the stabilisation time.
+        """
+        issued = self._issue(CredentialKind.AGENT)
+        client.enroll(
+            {
+                "slave_id": self._slave_id,
+                "token_sha256": token_hash(issued.credential.token),
+                "certificate": issued.key_pair.certificate if self._settings.tls else None,
+                "private_key": issued.key_pair.private_key if self._settings.tls else None,
+                "ca_certificate": self._authority.certificate if self._settings.tls else None,
+            }
+        )
+        client.close()
+        enrolled = self._client(issued.credential)
+        first = self._prove(enrolled)
+        self._sleep(self._settings.stabilisation_seconds)
+        second = self._prove(enrolled)
+        if first.pid != second.pid:
+            raise BuildFailed(
+                "the agent was restarted within {seconds} s: it does not stay up",
+                "Its log on the slave says why: journalctl -u d8-agent",
+                seconds=f"{self._settings.stabilisation_seconds:g}",
+            )
+        return enrolled, second
+
+    def confirm(self, client: SlaveClient) -> None:
+        """Make it final: the installer's secrets die, the guard is disarmed, older credentials are forgotten."""
+        deadline = self._clock() + self._settings.confirm_timeout_seconds
+        while True:
+            try:
+                client.confirm()
+                break
+            except SlaveUnreachable:  # safe to repeat: confirming twice is confirming once
+                if self._clock() > deadline:
+                    raise
+                self._sleep(POLL_SECONDS)
+        rescue = self._registry.credentials(CredentialKind.RESCUE, self._slave_id)[0]
+        agent = client.credential.fingerprint if client.credential else ""
+        self._registry.drop_credentials(self._slave_id, {agent, rescue.fingerprint})
+
+    def _prove(self, client: SlaveClient) -> AgentFacts:
+        facts, wanted = AgentFacts.read(client.system()), self._context.commit.hash
+        if facts.commit != wanted:
+            raise BuildFailed("the agent runs commit {found} and not {wanted}", found=facts.commit, wanted=wanted)
+        return facts
+
+    def _wait_for_agent(self, seconds: float) -> SlaveClient:
+        """Poll the port until the agent answers with the right commit; in between nobody may answer."""
+        deadline = self._clock() + seconds
+        last: D8Error | None = None
+        mode = "nobody"
+        while self._clock() < deadline:
+            try:
+                client = connect(self._address, self._settings, self._registry)
+                health = client.health()
+                mode = str(health.get("mode"))
+                if mode == "agent" and health.get("commit") == self._context.commit.hash:
+                    return client
+                client.close()
+            except (SlaveUnreachable, Refused) as error:
+                last = error
+            self._sleep(POLL_SECONDS)
+        raise BuildFailed(
+            "the agent did not take over the port within {seconds} s (answering: {mode}; last: {last})",
+            "The guard on the slave puts the bootstrap back by itself; then build again.",
+            seconds=f"{seconds:g}",
+            mode=mode,
+            last=last or "-",
+        )
+
+    def _issue(self, kind: CredentialKind) -> Issued:
+        """Make a token and a certificate for this slave, and remember them before anything of them is sent."""
+        facts = self._context.facts
+        names = [facts.hostname, f"{facts.hostname}.local"] if facts.hostname else []
+        hosts = [self._address.host, *facts.addresses, *names, "localhost", "127.0.0.1", "::1"]
+        pair = self._authority.issue(self._slave_id, hosts)
+        token = new_token()
+        mark = fingerprint(pair.certificate) if self._settings.tls else f"{PLAIN}{token_hash(token)}"
+        credential = Credential(kind, mark, token, self._slave_id)
+        self._registry.save_credential(credential, datetime.now(UTC))
+        return Issued(credential, pair)
+
+    def _client(self, credential: Credential) -> SlaveClient:
+        return SlaveClient(
+            self._address,
+            credential,
+            tls=self._settings.tls,
+            connect_timeout=self._settings.connect_timeout_seconds,
+        )
+
+    def _verb(self, name: str, seconds: float, stdin: str | None = None) -> dict[str, Any]:
+        command = activation.verb(self._context.facts, self._context.release, name)
+        try:
+            result = self._context.shell.require(command, f"activation ({name})", timeout_seconds=seconds, stdin=stdin)
+        except CommandFailed as failure:
+            said = activation.read(failure.result.stdout)
+            if "error" not in said:
+                raise
+            raise BuildFailed("{said}", "{advice}", said=said["error"], advice=said.get("hint", "")) from failure
+        return activation.read(result.stdout)
+
+    def _install_settings(self, rescue: Issued) -> dict[str, Any]:
+        facts, settings = self._context.facts, self._settings
+        return {
+            "scope": facts.scope,
+            "port": self._address.port,
+            "bind": settings.slave_bind,
+            "slave_id": self._slave_id,
+            "tls": settings.tls,
+            "release": self._context.release,
+            "commit": self._context.commit.hash,
+            "branch": self._context.commit.branch,
+            "bootstrap": {
+                "user": facts.user,
+                "config": facts.bootstrap_config,
+                "server": facts.bootstrap_server,
+                "pid": facts.bootstrap_pid,
+            },
+            "rescue": {
+                "token_sha256": token_hash(rescue.credential.token),
+                "certificate": rescue.key_pair.certificate if settings.tls else None,
+                "private_key": rescue.key_pair.private_key if settings.tls else None,
+            },
+            "confirm_timeout_seconds": settings.confirm_timeout_seconds,
+            "allowed_hosts": [self._address.host] if ":" not in self._address.host else [],
+            "language": settings.language,
+        }

@@ -1,0 +1,106 @@
+"""Steps 5 to 7: the strategies in their order, each with its attempts, until one leads to a proved agent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from d8.build.activation import Activation, AgentFacts
+from d8.build.context import BuildContext
+from d8.build.events import StepName
+from d8.build.retry import RetryPolicy
+from d8.build.strategies import Strategy, discard_release
+from d8.errors import BuildFailed, Cancelled, D8Error
+from d8.messages import message
+from d8.models import StrategyName
+
+
+@dataclass(frozen=True)
+class Built:
+    """The strategy that worked, and what the proved agent says of itself and its host."""
+
+    strategy: StrategyName
+    agent: AgentFacts
+
+
+def run_strategies(
+    strategies: tuple[Strategy, ...], context: BuildContext, policy: RetryPolicy, sleep: Callable[[float], None]
+) -> Built:
+    """Given the strategies in their order, return the first that works. Raises BuildFailed with all their reasons."""
+    failures: list[tuple[StrategyName, D8Error]] = []
+    for strategy in strategies:
+        reason = strategy.impossible_because(context.facts)
+        if reason is not None:
+            context.progress.log.add("skipped", {"strategy": strategy.name, "reason": str(reason)})
+            context.progress.tell(message("{strategy} is left out: {reason}", strategy=strategy.name, reason=reason))
+            failures.append((strategy.name, BuildFailed("{reason}", reason=reason)))
+            continue
+        try:
+            return Built(strategy.name, _attempts(strategy, context, policy, sleep))
+        except Cancelled:
+            raise
+        except D8Error as failure:
+            failures.append((strategy.name, failure))
+    last = failures[-1][1]
+    raise BuildFailed(
+        "no way of installing worked: {reasons}",
+        last.hint.template and "{advice}",
+        reasons=[message("{strategy}: {reason}", strategy=name, reason=why.message) for name, why in failures],
+        advice=last.hint,
+    )
+
+
+def _attempts(
+    strategy: Strategy, context: BuildContext, policy: RetryPolicy, sleep: Callable[[float], None]
+) -> AgentFacts:
+    """Give a strategy its attempts, each from a clean state, until one works or another is pointless."""
+    number = 1
+    while True:
+        started = time.monotonic()
+        try:
+            agent = _attempt(strategy, context, sleep)
+        except D8Error as failure:
+            _record(context, strategy, number, started, failure)
+            delay = policy.delay_after(number, failure)
+            if delay is None:
+                raise
+            text = "attempt {number} of {attempts} failed: {reason}; the next one in {delay} s"
+            values = {"number": number, "attempts": policy.attempts, "reason": failure.message, "delay": f"{delay:g}"}
+            context.progress.warn(message(text, **values))
+            sleep(delay)
+            number += 1
+        else:
+            _record(context, strategy, number, started, None)
+            return agent
+
+
+def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float], None]) -> AgentFacts:
+    with context.progress.step(StepName.STRATEGY) as step:
+        try:
+            strategy.install(context)
+        except BuildFailed:
+            discard_release(context)
+            raise
+        step.outcome = message("{strategy}, in {release}", strategy=strategy.name, release=context.release)
+    activation = Activation(context, sleep)
+    with context.progress.step(StepName.ACTIVATION) as step:
+        activation.install_and_stage()
+        step.outcome = message("the new agent answered on its staging port")
+    with context.progress.step(StepName.HANDOVER) as step:
+        client, agent = activation.enroll_and_prove(activation.hand_over())
+        activation.confirm(client)
+        client.close()
+        step.outcome = message("the agent answers on port {port}, confirmed", port=context.address.port)
+    return agent
+
+
+def _record(context: BuildContext, strategy: Strategy, number: int, started: float, failure: D8Error | None) -> None:
+    entry = {
+        "strategy": strategy.name,
+        "number": number,
+        "success": failure is None,
+        "error": str(failure) if failure else None,
+        "duration_seconds": round(time.monotonic() - started, 3),
+    }
+    context.progress.log.add("attempts", entry)

@@ -1,0 +1,93 @@
+"""Step 1: who answers at the address, and is it ready to be built. An agent of another commit steps aside first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from d8.build.progress import Progress, Step
+from d8.errors import BuildFailed, Refused, SlaveUnreachable
+from d8.fleet.agent_client import SlaveClient
+from d8.fleet.connection import connect
+from d8.fleet.names import Address
+from d8.fleet.registry import Registry
+from d8.messages import message
+from d8.settings import Settings
+from d8.source import Commit
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Server:
+    """Who answers: a bootstrap to build with, or an agent that already runs the wanted commit."""
+
+    client: SlaveClient
+    is_up_to_date: bool
+
+
+class Connectivity:
+    """Finds the server at an address. Given where, the settings and the registry; clock and sleep can be replaced."""
+
+    def __init__(
+        self,
+        address: Address,
+        settings: Settings,
+        registry: Registry,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._address = address
+        self._settings = settings
+        self._registry = registry
+        self._sleep = sleep
+        self._clock = clock
+
+    def find_server(self, commit: Commit, progress: Progress, step: Step) -> Server:
+        """Given the wanted commit, return who answers. Raises SlaveUnreachable; Refused for strangers, Windows."""
+        client = connect(self._address, self._settings, self._registry)
+        health = client.health()
+        if str((health.get("host") or {}).get("os", "")).lower().startswith("windows"):
+            raise Refused(
+                "{host} runs Windows, and the agent runs its apps under systemd",
+                "Install WSL 2 there and run the Linux installer inside it.",
+                host=self._address,
+            )
+        if health.get("mode") != "agent":
+            step.outcome = message("the bootstrap answers on port {port}", port=self._address.port)
+            return Server(client, is_up_to_date=False)
+        if health.get("commit") == commit.hash:
+            step.outcome = message("the agent already runs commit {commit}", commit=commit.short)
+            return Server(client, is_up_to_date=True)
+        found = str(health.get("commit"))[:10]
+        progress.tell(message("the agent runs commit {found}; wanted is {wanted}", found=found, wanted=commit.short))
+        client.return_to_bootstrap()
+        client.close()
+        step.outcome = message("the agent gave the port back to the bootstrap")
+        return Server(self._wait_for_bootstrap(), is_up_to_date=False)
+
+    def answers_elsewhere(self, address: Address) -> bool:
+        """Given another address, return whether a server that this master trusts answers there."""
+        try:
+            connect(address, self._settings, self._registry).close()
+        except (SlaveUnreachable, Refused):
+            return False
+        return True
+
+    def _wait_for_bootstrap(self) -> SlaveClient:
+        deadline = self._clock() + self._settings.confirm_timeout_seconds
+        while self._clock() < deadline:
+            try:
+                client = connect(self._address, self._settings, self._registry)
+                if client.health().get("mode") == "bootstrap":
+                    return client
+                client.close()
+            except (SlaveUnreachable, Refused):  # for a moment nobody holds the port
+                pass
+            self._sleep(POLL_SECONDS)
+        raise BuildFailed(
+            "the agent on {host} did not give the port back to its bootstrap",
+            "It still runs. Its log says why: journalctl -u d8-agent",
+            host=self._address,
+        )

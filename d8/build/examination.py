@@ -1,0 +1,70 @@
+"""Step 2: the host's facts, who the machine is, and warnings of what will hurt later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from d8.build.identity import Identity, identify
+from d8.build.progress import Step
+from d8.build.recorder import RemoteShell
+from d8.commands import preflight
+from d8.commands.preflight import HostFacts, Privilege
+from d8.errors import BuildFailed
+from d8.fleet.names import Address
+from d8.fleet.registry import Registry
+from d8.messages import Message, message
+from d8.models import Scope
+
+CLOCK_TOLERANCE_SECONDS = 300
+LITTLE_MEMORY_BYTES = 150 * 1024 * 1024
+KEEPERS = {
+    Scope.SYSTEM: "systemd",
+    Scope.USER: "systemd (user)",
+    Scope.CRON: "cron",
+    Scope.NOHUP: "nobody after a reboot",
+}
+
+
+def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step) -> HostFacts:
+    """Given a slave's shell, return the host's facts: one round trip. Raises BuildFailed when they can't be read."""
+    question, probe = preflight.ask()
+    result = shell.require(question, "preflight", timeout_seconds=timeout_seconds, stdin=probe)
+    try:
+        facts = preflight.read(result.stdout)
+    except ValueError as error:
+        raise BuildFailed("the host's answer can't be read: {reason}", reason=error) from error
+    step.outcome = message(
+        "{os}, {architecture}; user {user}, root: {privilege}; kept up by {keeper}",
+        os=facts.os_name,
+        architecture=facts.architecture,
+        user=facts.user,
+        privilege=facts.privilege,
+        keeper=KEEPERS[facts.scope],
+    )
+    return facts
+
+
+def settle_identity(
+    address: Address, facts: HostFacts, registry: Registry, answers: Callable[[Address], bool]
+) -> Identity:
+    """Given the host's facts and the fleet, return which slave it is; `answers` says if a former address lives."""
+    twins = registry.find_machine(facts.machine_id) if facts.machine_id else []
+    former = {Address(twin.address, twin.port) for twin in twins} - {address}
+    return identify(address, facts.machine_id, registry.slaves(), any(answers(place) for place in former))
+
+
+def warnings_for(facts: HostFacts, now: float) -> list[Message]:
+    """Given a host's facts and the master's clock (seconds since 1970), return what will hurt later. Pure."""
+    found: list[Message] = []
+    if abs(facts.clock - now) > CLOCK_TOLERANCE_SECONDS:
+        text = "the slave's clock is {minutes} minutes off, so downloads may fail; there: sudo date -s @{now}"
+        found.append(message(text, minutes=round((facts.clock - now) / 60), now=int(now)))
+    if facts.privilege is Privilege.PASSWORD:
+        text = "sudo asks {user} for a password, which a build can't give: it counts as no sudo"
+        found.append(message(text, user=facts.user))
+    if facts.memory_available_bytes is not None and facts.memory_available_bytes < LITTLE_MEMORY_BYTES:
+        text = "only {megabytes} MB of memory are free: installing may be slow or fail"
+        found.append(message(text, megabytes=facts.memory_available_bytes // 2**20))
+    if not facts.has_default_route and not facts.is_isolated:
+        found.append(message("the slave has no way to the internet: libraries can't be downloaded there"))
+    return found
