@@ -12,7 +12,7 @@ Translate = Callable[[str], str]
 class Message:
     """An English template, which is also the key of its translation, and the values that go into its {names}.
 
-    A value may be a message itself; it is translated with the whole.
+    A value may be a message itself, or a list of them; they are translated with the whole.
     """
 
     template: str
@@ -21,9 +21,7 @@ class Message:
     def text(self, translate: Translate = str) -> str:
         """Given a translation (none: English), return the finished text."""
         template = translate(self.template) if self.template else ""
-        values = {
-            name: value.text(translate) if isinstance(value, Message) else value for name, value in self.values.items()
-        }
+        values = {name: _shown(value, translate) for name, value in self.values.items()}
         return template.format(**values) if values else template
 
     def __str__(self) -> str:
@@ -31,6 +29,14 @@ class Message:
 
     def __bool__(self) -> bool:
         return bool(self.template)
+
+
+def _shown(value: object, translate: Translate) -> object:
+    if isinstance(value, Message):
+        return value.text(translate)
+    if isinstance(value, list):
+        return "; ".join(str(_shown(item, translate)) for item in value)
+    return value
 
 
 def message(template: str, **values: object) -> Message:

@@ -19,9 +19,11 @@ from d8.errors import BuildFailed, D8Error, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import PLAIN, connect
 from d8.fleet.trust import FleetAuthority, fingerprint, new_token, token_hash
+from d8.messages import message
 from d8.models import Credential, CredentialKind, KeyPair, Scope
 
 POLL_SECONDS = 0.5
+UNDO_MARGIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,20 @@ class Activation:
         agent = client.credential.fingerprint if client.credential else ""
         self._registry.drop_credentials(self._slave_id, {agent, rescue.fingerprint})
 
+    def wait_until_undone(self) -> None:
+        """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there."""
+        deadline = self._clock() + self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS
+        while self._clock() < deadline:
+            try:
+                client = connect(self._address, self._settings, self._registry)
+                mode = client.health().get("mode")
+                client.close()
+                if mode == "bootstrap":
+                    return
+            except (SlaveUnreachable, Refused):
+                pass
+            self._sleep(POLL_SECONDS)
+
     def _prove(self, client: SlaveClient) -> AgentFacts:
         facts, wanted = AgentFacts.read(client.system()), self._context.commit.hash
         if facts.commit != wanted:
@@ -197,7 +213,9 @@ class Activation:
     def _verb(self, name: str, seconds: float, stdin: str | None = None) -> dict[str, Any]:
         command = activation.verb(self._context.facts, self._context.release, name)
         try:
-            result = self._context.shell.require(command, f"activation ({name})", timeout_seconds=seconds, stdin=stdin)
+            result = self._context.shell.require(
+                command, message("activation ({verb})", verb=name), timeout_seconds=seconds, stdin=stdin
+            )
         except CommandFailed as failure:
             said = activation.read(failure.result.stdout)
             if "error" not in said:

@@ -88,8 +88,12 @@ def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float],
         activation.install_and_stage()
         step.outcome = message("the new agent answered on its staging port")
     with context.progress.step(StepName.HANDOVER) as step:
-        client, agent = activation.enroll_and_prove(activation.hand_over())
-        activation.confirm(client)
+        try:
+            client, agent = activation.enroll_and_prove(activation.hand_over())
+            activation.confirm(client)
+        except D8Error:
+            activation.wait_until_undone()
+            raise
         client.close()
         step.outcome = message("the agent answers on port {port}, confirmed", port=context.address.port)
     return agent

@@ -162,7 +162,7 @@ class BuildD8Slave:
         try:
             context.shell.run(command, timeout_seconds=self._settings.command_timeout_seconds)
         except D8Error as error:
-            self._progress.warn(message("the former agent could not be put back: {reason}", reason=error))
+            self._progress.warn(message("the former agent could not be put back: {reason}", reason=error.message))
 
     def _name(self, slave_id: str) -> None:
         self._slave_id = slave_id

@@ -14,6 +14,7 @@ from d8.build.events import CommandStarted, Observer, OutputLine
 from d8.errors import BuildFailed, SlaveUnreachable
 from d8.fleet.agent_client import Job, JobRequest, SlaveClient
 from d8.masking import Masker, MaskingStream
+from d8.messages import Message
 from d8.models import CommandResult
 from d8.shell import ShellCommand
 
@@ -26,7 +27,7 @@ FIRST_RETRY_SECONDS = 0.5
 class CommandFailed(BuildFailed):
     """A command that had to succeed did not; carries its result for whoever explains it."""
 
-    def __init__(self, result: CommandResult, purpose: str) -> None:
+    def __init__(self, result: CommandResult, purpose: Message) -> None:
         self.result = result
         super().__init__(
             "{purpose} failed: {reason}",
@@ -85,7 +86,7 @@ class RemoteShell:
         return result
 
     def require(
-        self, command: ShellCommand, purpose: str, *, timeout_seconds: float, stdin: str | None = None
+        self, command: ShellCommand, purpose: Message, *, timeout_seconds: float, stdin: str | None = None
     ) -> CommandResult:
         """Like run, but raises CommandFailed, named by `purpose`, when the command does not succeed."""
         result = self.run(command, timeout_seconds=timeout_seconds, stdin=stdin)

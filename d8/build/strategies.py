@@ -53,10 +53,12 @@ class VenvStrategy:
         python = context.facts.agent_python
         if python is None:
             raise PermanentFailure("this host has no Python that is new enough")
-        _as_owner(context, venv.create(installer, python, context.release), "making the virtual environment")
-        _as_owner(context, venv.install(installer, context.release, venv.REQUIREMENTS), "installing the libraries")
+        _as_owner(context, venv.create(installer, python, context.release), message("making the virtual environment"))
+        _as_owner(
+            context, venv.install(installer, context.release, venv.REQUIREMENTS), message("installing the libraries")
+        )
         self._install_psutil(context, installer)
-        _as_owner(context, release.check(context.release), "checking the installed agent")
+        _as_owner(context, release.check(context.release), message("checking the installed agent"))
 
     def _tools(self, context: BuildContext) -> venv.Installer:
         """Bring uv, which needs neither pip nor python3-venv on the slave; where it can't run there, pip's wheel."""
@@ -83,17 +85,24 @@ class VenvStrategy:
     def _install_psutil(self, context: BuildContext, installer: venv.Installer) -> None:
         """psutil alone and last: its wheel, else the distribution's package (there is no wheel for 32-bit ARM)."""
         try:
-            _as_owner(context, venv.install(installer, context.release, venv.PSUTIL), "installing psutil")
+            _as_owner(context, venv.install(installer, context.release, venv.PSUTIL), message("installing psutil"))
             return
         except CommandFailed as failure:
             manager = context.facts.package_manager
             if not context.facts.privilege.can_be_root or manager is None:
                 raise
-            context.notice(
-                message("psutil has no wheel here ({reason}): using the distribution's", reason=str(failure))
-            )
-        _as_owner(context, packages.install(manager, packages.PSUTIL[manager]), "installing the distribution's psutil")
-        _as_owner(context, venv.use_system_packages(context.release), "opening the venv for the distribution's psutil")
+            text = "psutil has no wheel here ({reason}): the distribution's package is used"
+            context.progress.tell(message(text, reason=failure.message))
+        _as_owner(
+            context,
+            packages.install(manager, packages.PSUTIL[manager]),
+            message("installing the distribution's psutil"),
+        )
+        _as_owner(
+            context,
+            venv.use_system_packages(context.release),
+            message("opening the venv for the distribution's psutil"),
+        )
 
 
 STRATEGIES: tuple[Strategy, ...] = (VenvStrategy(),)
@@ -114,14 +123,14 @@ def unpack_release(context: BuildContext) -> None:
     unpack = release.unpack(
         context.archive, context.release, context.commit.hash, context.commit.branch, context.version
     )
-    _as_owner(context, unpack, "unpacking the source")
+    _as_owner(context, unpack, message("unpacking the source"))
 
 
 def discard_release(context: BuildContext) -> None:
     """Given a build whose attempt failed, remove what it left."""
-    _as_owner(context, release.remove(context.release), "removing the failed attempt")
+    _as_owner(context, release.remove(context.release), message("removing the failed attempt"))
 
 
-def _as_owner(context: BuildContext, command: ShellCommand, purpose: str) -> None:
+def _as_owner(context: BuildContext, command: ShellCommand, purpose: Message) -> None:
     seconds = context.settings.install_timeout_seconds
     context.shell.require(context.as_owner(command), purpose, timeout_seconds=seconds)
