@@ -46,3 +46,79 @@ class NoRoom(BootstrapError):
 
 class ConfigurationError(BootstrapError):
     """The configuration can't be used; the message lists what is wrong with it."""
+
+
+class BadRequest(BootstrapError):
+    """The bytes that came are not a request that this server reads."""
+
+    status = 400
+
+
+class NotAuthorized(BootstrapError):
+    """No token, a wrong one, or one that has expired."""
+
+    status = 401
+
+
+class PageNotFound(BootstrapError):
+    """Nothing lives at this path."""
+
+    status = 404
+
+
+class MethodNotAllowed(BootstrapError):
+    """The path exists, but not for this method."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method} is not possible here.", f"Use {allowed}.")
+        self.allowed = allowed
+
+
+class NotNow(BootstrapError):
+    """The request makes no sense in the state this server is in."""
+
+    status = 409
+
+
+class LengthRequired(BootstrapError):
+    """A body without Content-Length."""
+
+    status = 411
+
+
+class TooLarge(BootstrapError):
+    """The announced body is larger than this path takes."""
+
+    status = 413
+
+
+class TooManyGuesses(BootstrapError):
+    """Too many wrong tokens from one address within a minute."""
+
+    status = 429
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many wrong tokens from this address.", f"Wait {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class HeadersTooLarge(BootstrapError):
+    """More header bytes than anyone needs."""
+
+    status = 431
+
+
+class TooBusy(BootstrapError):
+    """All room for waiting requests is taken."""
+
+    status = 503
+
+
+class AlreadyRunning(BootstrapError):
+    """Another server of the same folder holds its pid file."""
+
+
+class PortTaken(BootstrapError):
+    """Somebody else listens on the port; the message says who."""

@@ -62,14 +62,18 @@ class JobStore:
         launcher: Launcher,
         default_working_dir: Path,
         quota_bytes: int = DEFAULT_QUOTA_BYTES,
+        on_start: Callable[[JobSnapshot], None] | None = None,
         on_end: Callable[[JobSnapshot], None] | None = None,
     ) -> None:
-        """Create `root` if needed. `on_end` hears of each job once it has ended (from a thread of the store)."""
+        """Create `root` if needed. `on_start` hears of each new job, `on_end` of its end (from a thread of the
+        store).
+        """
         make_private_folder(root)
         self._root = root
         self._launcher = launcher
         self._default_working_dir = default_working_dir
         self._quota_bytes = quota_bytes
+        self._on_start = on_start
         self._on_end = on_end
         self._starting = threading.Lock()
         self._next_prune = 0.0
@@ -114,6 +118,8 @@ class JobStore:
             folder.withdraw()
             raise NoRoom(f"The job could not be stored: {problem}.", "Free some disk space on the slave.") from problem
         self._await_start(folder)
+        if self._on_start is not None:
+            self._on_start(folder.snapshot())
         self._follow(folder.path.name)
 
     def _request_document(self, job_id: str, request: JobRequest, prefix: Sequence[str] | None) -> dict[str, Any]:
@@ -201,18 +207,20 @@ class JobStore:
             folder.ask_to_cancel()
         return self.wait(job_id, seconds)
 
-    def recover(self) -> list[JobSnapshot]:
-        """After a start: withdraw jobs that never began (nobody was told that they had); return the others."""
+    def recover(self) -> list[str]:
+        """After a start: withdraw jobs that never began (nobody was told that they had), follow the unfinished again.
+
+        Returns the ids of these.
+        """
         for entry in self._root.iterdir():
             if not JOB_ID.match(entry.name):
                 shutil.rmtree(entry, ignore_errors=True)
             elif not JobFolder(entry).has_begun():
                 JobFolder(entry).withdraw()
-        snapshots = [self.snapshot(job_id) for job_id in self.ids()]
-        for snapshot in snapshots:
-            if not snapshot.state.has_ended:
-                self._follow(snapshot.id)
-        return snapshots
+        unfinished = [job_id for job_id in self.ids() if self._folder(job_id).ended_at() is None]
+        for job_id in unfinished:
+            self._follow(job_id)
+        return unfinished
 
     def _prune_sometimes(self) -> None:
         if time.monotonic() < self._next_prune and len(list(self._root.iterdir())) <= KEEP_JOBS:

@@ -54,7 +54,7 @@ def package_supervisor(python: str, release: Path) -> list[str]:
     slave_agent/.
     """
     code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-        "from slave_agent.bootstrap.supervisor import main; sys.exit(main(sys.argv[1:]))"
+        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); "
+        "from slave_agent.bootstrap.supervisor import run_job; sys.exit(run_job(pathlib.Path(sys.argv[2])))"
     )
     return [python, "-I", "-S", "-c", code, str(release)]

@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import datetime, timezone
@@ -283,12 +282,3 @@ def run_job(folder: Path) -> int:
         return 1
     Supervisor(folder, request).run()
     return 0
-
-
-def main(arguments: list[str]) -> int:
-    """Run as `python3 … FOLDER`: the way in for servers that are not a single file."""
-    return run_job(Path(arguments[0]))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""One server a folder: the pid file is locked as long as its server lives, so what it says can be trusted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Callable
+
+from slave_agent.bootstrap.errors import AlreadyRunning
+from slave_agent.bootstrap.texts import say
+
+STOP_PATIENCE_SECONDS = 15.0
+HOLD_PATIENCE_SECONDS = 1.0
+"""Somebody may just be looking whether the file is held."""
+
+
+def hold_pid_file(path: Path, language: str) -> int:
+    """Lock the pid file, write our number into it and return its descriptor, to be kept open. Raises AlreadyRunning."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + HOLD_PATIENCE_SECONDS
+    while not _is_locked_by(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            pid = running_pid(path) or "?"
+            raise AlreadyRunning(say(language, "running", pid=pid), say(language, "running_hint", pid=pid))
+        time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+    return descriptor
+
+
+def running_pid(path: Path) -> int | None:
+    """Return the number of the server that holds the pid file, or None when there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if _is_locked_by(descriptor, fcntl.LOCK_SH) else int(os.read(descriptor, 32) or b"0") or None
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked_by(descriptor: int, kind: int) -> bool:
+    """Try to lock; return whether that worked."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def stop_server(path: Path, wait: Callable[[float], None] = time.sleep) -> int | None:
+    """Stop the server that holds the pid file: TERM, then KILL after 15 s. Return its number, or None if there
+    was none.
+    """
+    stopped = running_pid(path)
+    deadline = time.monotonic() + STOP_PATIENCE_SECONDS
+    number = signal.SIGTERM
+    while (pid := running_pid(path)) is not None and pid == stopped:
+        os.kill(pid, number)
+        number = signal.SIGKILL if time.monotonic() > deadline else signal.SIGTERM
+        wait(0.1)
+    return stopped
