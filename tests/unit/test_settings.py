@@ -1,0 +1,57 @@
+"""Settings: every problem at once, tokens with any character, the environment over the file."""
+
+from pathlib import Path
+
+import pytest
+
+from d8.errors import SettingsError
+from d8.settings import load_settings, read_settings
+
+FILE = Path("/nowhere/.env")
+
+
+def test_defaults_are_complete():
+    settings = read_settings({}, FILE)
+    assert (settings.slave_port, settings.tls, settings.attempts, settings.retry_delay_seconds) == (7600, True, 3, 10)
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"D8_SLAVE_PORT": "99999", "D8_TLS": "maybe", "D8_BUILD_ATTEMPTS": "0"}, FILE)
+    assert all(name in str(caught.value) for name in ("D8_SLAVE_PORT", "D8_TLS", "D8_BUILD_ATTEMPTS"))
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "65536", "seven", "76 00", "٧٦٠٠", "7600.0"])
+def test_a_port_is_a_number_in_range(number):
+    with pytest.raises(SettingsError):
+        read_settings({"D8_SLAVE_PORT": number}, FILE)
+
+
+@pytest.mark.parametrize("token", ["changeme", "your-token-here", "short", "with\nnewline-and-more-text"])
+def test_sample_short_and_unsendable_tokens_are_refused(token):
+    with pytest.raises(SettingsError, match="SLAVE_AUTH_TOKEN"):
+        read_settings({"SLAVE_AUTH_TOKEN": token}, FILE)
+
+
+def test_a_token_inside_the_repository_url_is_refused_without_showing_it():
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"D8_REPO_URL": "https://ghp_topsecret@example.org/d8.git"}, FILE)
+    assert "GIT_TOKEN" in str(caught.value) and "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["a'b\"c$HOME %s !x \\ ñ€ =#end", "sixteen-chars-ok#"])
+def test_a_token_with_any_character_comes_out_of_the_file_as_it_went_in(tmp_path, token):
+    escaped = token.replace("\\", "\\\\").replace("'", "\\'")
+    (tmp_path / ".env").write_text(f"SLAVE_AUTH_TOKEN='{escaped}'\n")
+    assert load_settings({}, tmp_path / ".env").slave_auth_token == token
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    (tmp_path / ".env").write_text("D8_SLAVE_PORT=7001\nD8_LANG=es\n")
+    settings = load_settings({"D8_SLAVE_PORT": "7002"}, tmp_path / ".env")
+    assert (settings.slave_port, settings.language) == (7002, "es")
+
+
+def test_secrets_are_listed_for_masking():
+    settings = read_settings({"GIT_TOKEN": "ghp_1234567", "SLAVE_AUTH_TOKEN": "x" * 20}, FILE)
+    assert set(settings.secrets) == {"ghp_1234567", "x" * 20}
