@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +45,38 @@ def run(
     except subprocess.TimeoutExpired:
         return ProcessResult(124, b"", f"no end after {timeout_seconds:g} s")
     return ProcessResult(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def stream(
+    words: Sequence[str | Path],
+    observe: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Given a command's words and who reads its output line by line (both streams), return its exit code.
+
+    The process ends with us: when reading is interrupted it is terminated. 127 when the program is missing.
+    """
+    try:
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=cwd,
+            env=dict(environment) if environment is not None else None,
+        )
+    except FileNotFoundError as error:
+        observe(str(error))
+        return 127
+    with process:
+        try:
+            for line in process.stdout or ():
+                observe(line.rstrip("\n"))
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode

@@ -71,6 +71,12 @@ class FleetAuthority:
         self._ensure()
         return self.certificate_path.read_text()
 
+    @property
+    def expires(self) -> datetime | None:
+        """When the authority's certificate ends; None before it was made."""
+        path = self.certificate_path
+        return _load(path.read_text()).not_valid_after_utc if path.exists() else None
+
     def issue(self, common_name: str, hosts: list[str], lifetime_days: int = AGENT_DAYS) -> KeyPair:
         """Given a slave's name and all addresses and names by which it is reached, return its certificate and key."""
         self._ensure()

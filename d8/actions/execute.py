@@ -1,0 +1,107 @@
+"""Runs one command on slaves, at the same time, each as a job with an id of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from d8.actions.fan_out import fan_out
+from d8.actions.workplace import Workplace
+from d8.errors import D8Error, ExitCode
+from d8.fleet.agent_client import JobRequest, SlaveClient
+from d8.fleet.connection import connect
+from d8.fleet.names import Address
+from d8.messages import NOTHING, Message
+from d8.models import Slave
+
+LONG_POLL_SECONDS = 10.0
+Write = Callable[[str, str], None]  # stream ("stdout" or "stderr"), text
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a command ended on one slave; `error` says why it could not run there at all."""
+
+    slave_id: str
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int | None = None
+    duration_seconds: float = 0.0
+    error: Message = NOTHING
+    hint: Message = NOTHING
+    kind: ExitCode = ExitCode.DONE
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this slave's object in `exec --json`."""
+        return {
+            "slave_id": self.slave_id,
+            "success": self.kind is ExitCode.DONE,
+            "exit_code": self.exit_code,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "duration_seconds": self.duration_seconds,
+            "error": str(self.error) or None,
+            "hint": str(self.hint) or None,
+        }
+
+
+def execute(workplace: Workplace, names: Sequence[str], command: str, write: Write | None = None) -> list[Execution]:
+    """Given slaves' names and a shell command, run it on all; `write` gets the output of a single one as it comes.
+
+    Raises UsageError for an unknown name, before anything ran.
+    """
+    slaves = list({slave.slave_id: slave for slave in map(workplace.registry.slave, names)}.values())
+    live = write if len(slaves) == 1 else None
+    return fan_out(lambda slave: _on(workplace, slave, command, live), slaves, workplace.settings.fan_out)
+
+
+def executions_exit_code(executions: Sequence[Execution]) -> ExitCode:
+    """Given all outcomes, return the exit code: partly done when it worked on some slaves only. Pure."""
+    failed = [execution for execution in executions if execution.kind is not ExitCode.DONE]
+    if not failed:
+        return ExitCode.DONE
+    return failed[0].kind if len(failed) == len(executions) else ExitCode.PARTLY_DONE
+
+
+def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None) -> Execution:
+    try:
+        client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+        try:
+            return _run(client, slave, command, workplace.settings.command_timeout_seconds, write)
+        finally:
+            client.close()
+    except D8Error as error:
+        return Execution(slave.slave_id, error=error.message, hint=error.hint, kind=error.exit_code)
+
+
+def _run(client: SlaveClient, slave: Slave, command: str, timeout_seconds: float, write: Write | None) -> Execution:
+    job_id = secrets.token_hex(8)
+    client.start_job(JobRequest(command, timeout_seconds, job_id))
+    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    offset = stderr_offset = 0
+    try:
+        while True:
+            job = client.job(job_id, offset, stderr_offset, LONG_POLL_SECONDS)
+            for stream, text in (("stdout", job.stdout), ("stderr", job.stderr)):
+                texts[stream].append(text)
+                if write and text:
+                    write(stream, text)
+            is_read = (job.next_offset, job.next_stderr_offset) == (offset, stderr_offset)
+            offset, stderr_offset = job.next_offset, job.next_stderr_offset
+            if not job.is_running and is_read:
+                break
+    except KeyboardInterrupt:
+        client.cancel_job(job_id)
+        raise
+    error = NOTHING if job.state in ("succeeded", "failed") else Message("the command {state}", {"state": job.state})
+    return Execution(
+        slave.slave_id,
+        "".join(texts["stdout"]),
+        "".join(texts["stderr"]),
+        job.exit_code,
+        job.duration_seconds,
+        error,
+        kind=ExitCode.DONE if job.exit_code == 0 else ExitCode.FAILED,
+    )

@@ -1,0 +1,108 @@
+"""Option 16: takes the agent off a slave, then forgets the slave; in this order, so that no agent is left unknown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from d8.actions.workplace import Workplace
+from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.fleet.agent_client import presented_fingerprint
+from d8.fleet.connection import connect
+from d8.fleet.names import Address
+from d8.messages import NOTHING, Message, message
+from d8.models import Slave
+
+GONE_WITHIN_SECONDS = 60.0
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of a slave: `is_uninstalled` says whether the agent is proved to be gone."""
+
+    slave: Slave
+    is_uninstalled: bool
+    warning: Message = NOTHING
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of `remove --json`."""
+        return {
+            "slave_id": self.slave.slave_id,
+            "uninstalled": self.is_uninstalled,
+            "forgotten": True,
+            "warning": str(self.warning) or None,
+        }
+
+
+def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[[float], None] = time.sleep) -> Removal:
+    """Given a slave's name, uninstall its agent and forget it. Raises D8Error and changes nothing when it can't.
+
+    With `forget` the slave is forgotten even so; its agent then keeps running with a token that nobody has any more.
+    """
+    slave = workplace.registry.slave(name)
+    warning = NOTHING
+    try:
+        _uninstall(workplace, slave, sleep)
+    except D8Error as error:
+        if not forget:
+            raise _explained(error, slave) from error
+        warning = message(
+            "{slave} was forgotten, not cleaned ({reason}): its agent may still run. Remove it there by hand.",
+            slave=slave.slave_id,
+            reason=error.message,
+        )
+    workplace.registry.remove_slave(slave.slave_id)
+    header = workplace.settings.data_dir / "pki" / f"{slave.slave_id}.header"
+    header.unlink(missing_ok=True)
+    workplace.registry.record("remove", slave.slave_id, "forgotten" if warning else "uninstalled")
+    return Removal(slave, not warning, warning)
+
+
+def _uninstall(workplace: Workplace, slave: Slave, sleep: Callable[[float], None]) -> None:
+    address = Address(slave.address, slave.port)
+    client = connect(address, workplace.settings, workplace.registry)
+    try:
+        if client.health().get("mode") != "agent":
+            raise Refused(
+                "the bootstrap answers on {slave}, not the agent",
+                "On the slave run: sh install_slave_….sh --uninstall. Then remove it with --forget.",
+                slave=slave.slave_id,
+            )
+        client.uninstall()
+    finally:
+        client.close()
+    _wait_until_gone(workplace, address, sleep)
+
+
+def _wait_until_gone(workplace: Workplace, address: Address, sleep: Callable[[float], None]) -> None:
+    """The reply only says that it began: wait until nobody answers on the port any more."""
+    deadline = time.monotonic() + GONE_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if workplace.settings.tls:
+                presented_fingerprint(address, workplace.settings.connect_timeout_seconds)
+            else:
+                connect(address, workplace.settings, workplace.registry).close()
+        except SlaveUnreachable:
+            return
+        sleep(PAUSE_SECONDS)
+    raise D8Error(
+        "{address} still answers after its agent was told to remove itself",
+        "Look at it: journalctl -u d8-agent on the slave. Then try again, or use --forget.",
+        address=address,
+    )
+
+
+def _explained(error: D8Error, slave: Slave) -> D8Error:
+    """The same failure, with what can be done about it."""
+    if not isinstance(error, (SlaveUnreachable, Refused)):
+        return error
+    return type(error)(
+        "{slave} was not removed: {reason}",
+        "Bring it back and try again; or forget it with --forget: its agent then keeps running, unmanaged.",
+        slave=slave.slave_id,
+        reason=error.message,
+    )

@@ -1,0 +1,135 @@
+"""Option 1: how every registered slave is, asked at the same time, judged by one pure rule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from d8.actions.fan_out import fan_out
+from d8.actions.workplace import Workplace
+from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
+from d8.fleet.connection import connect
+from d8.fleet.names import Address
+from d8.messages import NOTHING, Message, message
+from d8.models import Slave
+
+
+class SlaveState(StrEnum):
+    """What the master sees when it asks a slave."""
+
+    OK = "ok"
+    OTHER_COMMIT = "other_commit"
+    BOOTSTRAP = "bootstrap"
+    OTHER_MACHINE = "other_machine"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+ANSWERING = frozenset({SlaveState.OK, SlaveState.OTHER_COMMIT})
+
+
+@dataclass(frozen=True)
+class SlaveStatus:
+    """One slave as it is now. `latency_seconds` is None when nothing answered; `advice` says what to do."""
+
+    slave: Slave
+    state: SlaveState
+    latency_seconds: float | None = None
+    commit: str | None = None
+    detail: Message = NOTHING
+    advice: Message = NOTHING
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this slave's object in `status --json`."""
+        return {
+            "slave_id": self.slave.slave_id,
+            "address": self.slave.address,
+            "port": self.slave.port,
+            "hostname": self.slave.hostname,
+            "state": self.state.value,
+            "latency_ms": round(self.latency_seconds * 1000, 1) if self.latency_seconds is not None else None,
+            "commit": self.commit,
+            "survives_reboot": self.slave.survives_reboot,
+            "detail": str(self.detail) or None,
+            "hint": str(self.advice) or None,
+        }
+
+
+def fleet_status(workplace: Workplace, master_commit: str | None) -> list[SlaveStatus]:
+    """Given the master's commit (None: unknown), return the status of every registered slave, by name."""
+    registry, settings = workplace.registry, workplace.settings
+    return fan_out(lambda slave: _ask(workplace, slave, master_commit), registry.slaves(), settings.fan_out)
+
+
+def slave_status(
+    workplace: Workplace, name: str, master_commit: str | None
+) -> tuple[SlaveStatus, dict[str, Any] | None]:
+    """Given a slave's name, return its status and, where its agent answers, the facts of its host."""
+    slave = workplace.registry.slave(name)
+    status = _ask(workplace, slave, master_commit)
+    if status.state not in ANSWERING:
+        return status, None
+    client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+    try:
+        return status, client.system()
+    finally:
+        client.close()
+
+
+def judge(slave: Slave, health: dict[str, Any], master_commit: str | None, latency_seconds: float) -> SlaveStatus:
+    """Given a slave's health answer and the master's commit, return its status. Pure."""
+    commit = health.get("commit") if isinstance(health.get("commit"), str) else None
+    host = health.get("host") if isinstance(health.get("host"), dict) else {}
+    found_id = (host or {}).get("machine_id")
+    state, detail, advice = SlaveState.OK, NOTHING, NOTHING
+    if found_id and found_id != slave.machine_id:
+        state = SlaveState.OTHER_MACHINE
+        detail = message("another machine answers at this address")
+        advice = message("Build it (option 11) if it was replaced; otherwise look for the old one.")
+    elif health.get("mode") == "bootstrap":
+        state = SlaveState.BOOTSTRAP
+        detail = message("the bootstrap answers, not the agent")
+        advice = message("Build it again (option 11).")
+    elif health.get("mode") != "agent":
+        state = SlaveState.UNKNOWN
+        detail = message("its health answer is not understood")
+        advice = message("Build it again (option 11).")
+    elif master_commit and commit != master_commit:
+        state = SlaveState.OTHER_COMMIT
+        detail = message(
+            "runs commit {theirs}, the master {ours}", theirs=(commit or "?")[:10], ours=master_commit[:10]
+        )
+        advice = message("Build it again (option 11) to bring it to the master's commit.")
+    elif not slave.survives_reboot:
+        detail = message("does not survive a reboot")
+        advice = message("Run on it, as administrator: {command}", command=slave.persistence_command or "-")
+    return SlaveStatus(slave, state, latency_seconds, commit, detail, advice)
+
+
+def fleet_exit_code(statuses: Sequence[SlaveStatus]) -> ExitCode:
+    """Given all statuses, return the exit code: 0 every agent answers, 5 some do not, 3 none does. Pure."""
+    answering = [status for status in statuses if status.state in ANSWERING]
+    if len(answering) == len(statuses):
+        return ExitCode.DONE
+    return ExitCode.PARTLY_DONE if answering else ExitCode.UNREACHABLE
+
+
+def _ask(workplace: Workplace, slave: Slave, master_commit: str | None) -> SlaveStatus:
+    try:
+        client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+        try:
+            began = time.monotonic()
+            health = client.health()
+            return judge(slave, health, master_commit, time.monotonic() - began)
+        finally:
+            client.close()
+    except SlaveUnreachable as error:
+        return SlaveStatus(slave, SlaveState.UNREACHABLE, detail=error.message, advice=error.hint)
+    except Refused as error:
+        return SlaveStatus(slave, SlaveState.REFUSED, detail=error.message, advice=error.hint)
+    except D8Error as error:
+        return SlaveStatus(slave, SlaveState.UNKNOWN, detail=error.message, advice=error.hint)

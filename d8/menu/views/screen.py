@@ -1,0 +1,141 @@
+"""The screen: a console, a language, and the few ways in which everything here is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
+
+from d8.menu.views.printable import printable, printable_lines
+from d8.messages import Message, Translate
+
+THEME = Theme(
+    {
+        "title": "bold cyan",
+        "ok": "green",
+        "bad": "bold red",
+        "warn": "yellow",
+        "note": "dim",
+        "name": "bold",
+        "command": "cyan",
+    }
+)
+MARGIN = 2
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The signs at the beginning of lines; plain ones where the terminal can't show others."""
+
+    ok: str = "✓"
+    bad: str = "✗"
+    warn: str = "!"
+    point: str = "▸"
+    bar: str = "│"
+    rule: str = "─"
+    dots: str = "…"
+
+
+PLAIN_MARKS = Marks("+", "x", "!", ">", "|", "-", "...")
+
+
+class Screen:
+    """Writes for people. Given a translation and a console (stdout unless told otherwise)."""
+
+    def __init__(self, translate: Translate = str, console: Console | None = None) -> None:
+        self.translate = translate
+        self.console = console or make_console()
+        encoding = (self.console.encoding or "").lower().replace("-", "")
+        self.marks = Marks() if encoding.startswith("utf") else PLAIN_MARKS
+
+    def text(self, message: Message, style: str = "") -> Text:
+        """Given a message, return it translated and printable."""
+        return Text("\n".join(printable_lines(message.text(self.translate))), style=style)
+
+    def say(self, message: Message, style: str = "") -> None:
+        """Write one message as a paragraph of its own."""
+        self.draw(self.text(message, style))
+
+    def title(self, message: Message) -> None:
+        """Write a heading."""
+        heading = self.text(message, "title")
+        self.console.print()
+        self.draw(heading)
+        self.draw(Text(self.marks.rule * min(heading.cell_len, self.console.width - 2 * MARGIN), style="note"))
+
+    def good(self, message: Message) -> None:
+        """Write that something went well."""
+        self._marked(self.marks.ok, "ok", message)
+
+    def warn(self, message: Message) -> None:
+        """Write a warning."""
+        self._marked(self.marks.warn, "warn", message)
+
+    def note(self, message: Message) -> None:
+        """Write something worth knowing."""
+        self._marked(self.marks.point, "title", message)
+
+    def error(self, message: Message, hint: Message | None = None) -> None:
+        """Write what failed and what to do about it."""
+        self._marked(self.marks.bad, "bad", message)
+        if hint:
+            self.draw(Padding(self.text(hint), (0, 0, 0, 2)))
+
+    def command(self, line: str) -> None:
+        """Write a line to be copied: never wrapped by us, so that it stays one line."""
+        self.console.print(Text(" " * MARGIN + printable(line), style="command"), soft_wrap=True)
+
+    def draw(self, renderable: RenderableType) -> None:
+        """Write anything, within the margin."""
+        self.console.print(Padding(renderable, (0, 0, 0, MARGIN)))
+
+    def gap(self) -> None:
+        """Write an empty line."""
+        self.console.print()
+
+    def raw(self, stream: str, text: str) -> None:
+        """Write output of a remote command as it comes: made visible in a terminal, untouched in a pipe."""
+        target = sys.stderr if stream == "stderr" else self.console.file
+        target.write("\n".join(printable_lines(text)) if target.isatty() else text)
+        target.flush()
+
+    def facts(self, rows: Sequence[tuple[Message, Text | str]]) -> None:
+        """Write names and values in two columns."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="note", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in rows:
+            table.add_row(self.text(name), Text(printable(value)) if isinstance(value, str) else value)
+        self.draw(table)
+
+    def table(self, headings: Sequence[Message], rows: Sequence[Sequence[Text | str]], flexible: int = 0) -> None:
+        """Write a table without lines; the column `flexible` gives way first when the screen is narrow."""
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="note", pad_edge=False)
+        for index, heading in enumerate(headings):
+            is_flexible = index == flexible
+            table.add_column(self.text(heading), no_wrap=not is_flexible, overflow="fold")
+        for row in rows:
+            table.add_row(*[Text(printable(cell)) if isinstance(cell, str) else cell for cell in row])
+        self.draw(table)
+
+    def _marked(self, mark: str, style: str, message: Message) -> None:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(mark, style=style), self.text(message, style if style == "bad" else ""))
+        self.draw(grid)
+
+
+def make_console(stderr: bool = False, environ: Mapping[str, str] | None = None) -> Console:
+    """Return a console for stdout or stderr; NO_COLOR and TERM=dumb are respected, nothing is highlighted by guess."""
+    environment = os.environ if environ is None else environ
+    return Console(
+        stderr=stderr, theme=THEME, highlight=False, markup=False, emoji=False, no_color="NO_COLOR" in environment
+    )
