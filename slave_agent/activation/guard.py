@@ -55,8 +55,8 @@ def _before_confirm(seen: Situation) -> GuardAction:
         return GuardAction.WAIT
     if seen.answering is Mode.AGENT and seen.answers_wanted_commit:
         return GuardAction.WAIT if seen.phase is Phase.HANDED_OVER else GuardAction.NOTE_HANDED_OVER
-    if seen.answering is Mode.BOOTSTRAP:
-        return GuardAction.NOTE_ROLLED_BACK
+    if seen.answering is Mode.BOOTSTRAP:  # while handing over the swap may be about to begin: the deadline settles that
+        return GuardAction.NOTE_ROLLED_BACK if seen.phase is Phase.HANDED_OVER else GuardAction.WAIT
     return GuardAction.RETURN_TO_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
 
 
