@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from d8.actions.advice import settings_warnings
 from d8.actions.checks import Check, CheckState
-from d8.actions.installer import warnings_about
 from d8.actions.master_address import detect, is_own
 from d8.errors import D8Error
 from d8.fleet.trust import FleetAuthority
@@ -68,7 +68,7 @@ def check_commit() -> Check:
 
 def check_settings(settings: Settings) -> list[Check]:
     """Settings that work but deserve a thought."""
-    warnings = warnings_about(settings)
+    warnings = settings_warnings(settings)
     if not warnings:
         return [Check(message("Settings"), OK, message("read from {path}", path=settings.env_file))]
     fix = message("Change it in {path}.", path=settings.env_file)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from d8.actions.advice import settings_warnings
 from d8.actions.master_address import master_address
 from d8.actions.workplace import Workplace
 from d8.errors import Refused
@@ -18,6 +19,9 @@ from d8.installers.generator import write_installer
 from d8.messages import Message, message
 from d8.models import Credential, CredentialKind, Installer
 from d8.settings import Settings
+
+
+ONLY_LINUX = message("Windows is not available in this version: only the .sh was written.")
 
 
 class Platform(StrEnum):
@@ -84,7 +88,7 @@ def make_installer(
         expires=installer.expires,
         master_address=installer.master_address,
         port=installer.port,
-        warnings=tuple(warnings_about(settings, platform)),
+        warnings=tuple([*settings_warnings(settings), *([ONLY_LINUX] if platform is Platform.ALL else [])]),
     )
 
 
@@ -108,19 +112,3 @@ def mint(settings: Settings, now: datetime, privilege: str = "auto") -> Installe
         privilege=privilege,
         language=settings.language,
     )
-
-
-def warnings_about(settings: Settings, platform: Platform = Platform.LINUX) -> list[Message]:
-    """Given the settings, return what an operator should know about installers made with them."""
-    found = []
-    if settings.slave_auth_token:
-        found.append(
-            message(
-                "SLAVE_AUTH_TOKEN is set: every installer carries the same token. Empty it, and each gets a strong one."
-            )
-        )
-    if not settings.tls:
-        found.append(message("D8_TLS=off: the token travels unencrypted. Only for a link that is encrypted already."))
-    if platform is Platform.ALL:
-        found.append(message("Windows is not available in this version: only the .sh was written."))
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,11 @@ class SlaveStatus:
             "detail": str(self.detail) or None,
             "hint": str(self.advice) or None,
         }
+
+
+def slave_as_json(slave: Slave) -> dict[str, Any]:
+    """Given a registered slave, return its object in JSON answers. Pure."""
+    return {**asdict(slave), "registered": slave.registered.isoformat()}
 
 
 def fleet_status(workplace: Workplace, master_commit: str | None) -> list[SlaveStatus]:

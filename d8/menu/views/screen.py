@@ -86,7 +86,7 @@ class Screen:
         """Write what failed and what to do about it."""
         self._marked(self.marks.bad, "bad", message)
         if hint:
-            self.draw(Padding(self.text(hint), (0, 0, 0, 2)))
+            self.draw(Padding(self.text(hint), (0, 0, 0, 2), expand=False))
 
     def command(self, line: str) -> None:
         """Write a line to be copied: never wrapped by us, so that it stays one line."""
@@ -94,7 +94,7 @@ class Screen:
 
     def draw(self, renderable: RenderableType) -> None:
         """Write anything, within the margin."""
-        self.console.print(Padding(renderable, (0, 0, 0, MARGIN)))
+        self.console.print(Padding(renderable, (0, 0, 0, MARGIN), expand=False))
 
     def gap(self) -> None:
         """Write an empty line."""

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from d8.actions.builds import BuildSummary
 from d8.actions.checks import Check, CheckState
+from d8.actions.execute import Execution
 from d8.actions.status import ANSWERING, SlaveState, SlaveStatus
 from d8.menu.views.durations import duration
 from d8.menu.views.printable import printable
-from d8.menu.views.results import home_short
+from d8.menu.views.results import draw_reboot_warning, home_short, slave_facts
 from d8.menu.views.screen import Screen
 from d8.messages import Message, message
 from d8.models import BuildStatus, Slave
@@ -77,6 +78,31 @@ def draw_slaves(screen: Screen, slaves: Sequence[Slave]) -> None:
     headings = [message("Slave"), message("Host"), message("Address"), message("Strategy"), message("Commit")]
     rows = [[s.slave_id, s.hostname, f"{s.address}:{s.port}", s.strategy.value, s.commit[:10]] for s in slaves]
     screen.table(headings, rows, flexible=1)
+
+
+def draw_slave(screen: Screen, status: SlaveStatus, system: dict[str, Any] | None) -> None:
+    """Given a slave's status and the facts of its host (None: it does not answer), show both."""
+    screen.title(message("{slave}", slave=status.slave.slave_id))
+    screen.facts(slave_facts(screen, status.slave))
+    if system:
+        draw_system(screen, system)
+    if status.state not in ANSWERING:
+        screen.error(status.detail, status.advice)
+    elif not status.slave.survives_reboot:
+        draw_reboot_warning(screen, status.slave)
+
+
+def draw_executions(screen: Screen, executions: Sequence[Execution]) -> None:
+    """Given how a command ended on each slave, show it; the output of a single slave has been shown already."""
+    for execution in executions:
+        if len(executions) > 1:
+            screen.title(message("{slave}", slave=execution.slave_id))
+            for stream, text in (("stdout", execution.stdout), ("stderr", execution.stderr)):
+                screen.raw(stream, text)
+        if execution.error:
+            screen.error(message("{slave}: {reason}", slave=execution.slave_id, reason=execution.error), execution.hint)
+        elif execution.exit_code:
+            screen.warn(message("{slave}: exit code {code}", slave=execution.slave_id, code=execution.exit_code))
 
 
 def draw_system(screen: Screen, system: dict[str, Any]) -> None:

@@ -1,0 +1,195 @@
+"""The commands: each reads its words, calls one action and answers.
+
+Libraries are loaded by the command that needs them, so that every other one starts at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+
+import click
+
+from d8.cli.options import WithForeignWords, common
+from d8.cli.run import Run
+from d8.errors import ExitCode, UsageError
+from d8.messages import message
+
+PLATFORMS = ("linux", "windows", "all")
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="D8: builds slaves over HTTP and looks after them. Without a command the menu opens.",
+)
+@click.pass_context
+def d8(ctx: click.Context) -> ExitCode | None:
+    return ctx.invoke(menu) if ctx.invoked_subcommand is None else None
+
+
+@d8.command(help="Open the numbered menu.")
+@click.pass_obj
+def menu(run: Run) -> ExitCode:
+    from d8.cli.failures import write_crash_log
+    from d8.menu.app import run_menu
+
+    if run.wants_json or run.is_yes:
+        raise UsageError("the menu asks and draws: it takes neither --json nor --yes", "Use the command instead.")
+    return run_menu(run.conversation, lambda failure: write_crash_log(failure, run.settings))
+
+
+@d8.command(help="Try it all against a slave on this machine.")
+@click.option("--keep", is_flag=True, help="Leave the slave of the demo running.")
+@common
+@click.pass_obj
+def demo(run: Run, keep: bool) -> ExitCode:
+    from d8.cli.demo import run_demo
+
+    return run_demo(run, keep)
+
+
+@d8.command(help="Write an install script for slaves (option 10).")
+@click.option("--os", "platform", type=click.Choice(PLATFORMS), default="linux", help="For which slaves.")
+@common
+@click.pass_obj
+def installer(run: Run, platform: str) -> ExitCode:
+    from d8.actions.installer import Platform, make_installer
+    from d8.menu.views.results import draw_installer
+
+    made = make_installer(run.workplace, datetime.now(UTC), Platform(platform))
+    run.answer(made.as_json(), lambda screen: draw_installer(screen, made))
+    return ExitCode.PARTLY_DONE if platform == Platform.ALL else ExitCode.DONE
+
+
+@d8.command(help="Build and register slaves (option 11). HOST is an IP address or a name, with :PORT if need be.")
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@common
+@click.pass_obj
+def build(run: Run, hosts: tuple[str, ...]) -> ExitCode:
+    from d8.cli.build import build_hosts
+
+    return build_hosts(run, hosts)
+
+
+@d8.command(help="List the registered slaves without asking them.")
+@common
+@click.pass_obj
+def slaves(run: Run) -> ExitCode:
+    from d8.actions.status import slave_as_json
+    from d8.menu.views.tables import draw_slaves
+
+    known = run.workplace.registry.slaves()
+    run.answer({"slaves": [slave_as_json(slave) for slave in known]}, lambda screen: draw_slaves(screen, known))
+    return ExitCode.DONE
+
+
+@d8.command(help="Ask every slave how it is (option 1).")
+@common
+@click.pass_obj
+def status(run: Run) -> ExitCode:
+    from d8.actions.status import fleet_exit_code, fleet_status
+    from d8.menu.views.tables import draw_fleet
+
+    commit = run.master_commit
+    statuses = fleet_status(run.workplace, commit)
+    document = {"commit": commit, "slaves": [one.as_json() for one in statuses]}
+    run.answer(document, lambda screen: draw_fleet(screen, statuses, commit))
+    return fleet_exit_code(statuses)
+
+
+@d8.command(help="Show one slave and its host.")
+@click.argument("name", metavar="ID")
+@common
+@click.pass_obj
+def slave(run: Run, name: str) -> ExitCode:
+    from d8.actions.status import fleet_exit_code, slave_as_json, slave_status
+    from d8.menu.views.tables import draw_slave
+
+    found, system = slave_status(run.workplace, name, run.master_commit)
+    document = {"slave": slave_as_json(found.slave), "status": found.as_json(), "system": system}
+    run.answer(document, lambda screen: draw_slave(screen, found, system))
+    return fleet_exit_code([found])
+
+
+@d8.command("exec", cls=WithForeignWords, help="Run a command on slaves, at the same time.")
+@click.argument("names", metavar="SLAVE... -- COMMAND", nargs=-1, required=True)
+@common
+@click.pass_context
+def exec_(ctx: click.Context, names: tuple[str, ...]) -> ExitCode:
+    from d8.actions.execute import execute, executions_exit_code
+    from d8.menu.views.tables import draw_executions
+
+    run: Run = ctx.obj
+    words: list[str] = ctx.meta["foreign"]
+    if not words:
+        raise UsageError(
+            "exec got no command", "Put it after two dashes: start_d8.py exec slave-192-168-4-25 -- uptime"
+        )
+    command = words[0] if len(words) == 1 else shlex.join(words)
+    outcomes = execute(run.workplace, names, command, None if run.wants_json else run.screen.raw)
+    document = {"command": command, "results": [outcome.as_json() for outcome in outcomes]}
+    run.answer(document, lambda screen: draw_executions(screen, outcomes))
+    return executions_exit_code(outcomes)
+
+
+@d8.command(help="List the build logs, or show one (option 7).")
+@click.argument("name", metavar="[ID]", required=False)
+@common
+@click.pass_obj
+def builds(run: Run, name: str | None) -> ExitCode:
+    from d8.actions.builds import find_build, list_builds
+    from d8.menu.views.tables import draw_build, draw_builds
+
+    data_dir = run.settings.data_dir
+    if name:
+        document = find_build(data_dir, name)
+        run.answer(document, lambda screen: draw_build(screen, document))
+    else:
+        found = list_builds(data_dir)
+        run.answer({"builds": [one.as_json() for one in found]}, lambda screen: draw_builds(screen, found))
+    return ExitCode.DONE
+
+
+@d8.command(help="Uninstall and forget a slave (option 16).")
+@click.argument("name", metavar="SLAVE")
+@click.option("--forget", is_flag=True, help="Forget it even if its agent can't be uninstalled.")
+@common
+@click.pass_obj
+def remove(run: Run, name: str, forget: bool) -> ExitCode:
+    from d8.actions.remove import remove_slave
+    from d8.menu.views.results import draw_removal
+
+    found = run.workplace.registry.slave(name)
+    question = message("Uninstall the agent on {slave} and forget the slave?", slave=found.slave_id)
+    if not run.confirmed(question):
+        return ExitCode.FAILED
+    removal = remove_slave(run.workplace, found.slave_id, forget)
+    run.answer(removal.as_json(), lambda screen: draw_removal(screen, removal))
+    return ExitCode.DONE
+
+
+@d8.command(help="Check this master (option 9).")
+@common
+@click.pass_obj
+def doctor(run: Run) -> ExitCode:
+    from d8.actions.checks import doctor_exit_code
+    from d8.actions.doctor import examine
+    from d8.menu.views.tables import draw_checks
+
+    checks = examine(run.settings)
+    run.answer({"checks": [check.as_json() for check in checks]}, lambda screen: draw_checks(screen, checks))
+    return doctor_exit_code(checks)
+
+
+@d8.command(help="Show how to call slaves with curl.")
+@click.argument("names", metavar="[SLAVE...]", nargs=-1)
+@common
+@click.pass_obj
+def trust(run: Run, names: tuple[str, ...]) -> ExitCode:
+    from d8.actions.trust import show_trust
+    from d8.menu.views.results import draw_trust
+
+    shown = show_trust(run.workplace, names)
+    run.answer(shown.as_json(), lambda screen: draw_trust(screen, shown))
+    return ExitCode.DONE

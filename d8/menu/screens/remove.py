@@ -1,0 +1,37 @@
+"""Option 16: takes the agent off a slave and forgets it, after a question."""
+
+from __future__ import annotations
+
+from d8.actions.remove import remove_slave
+from d8.errors import Refused, SlaveUnreachable
+from d8.menu.conversation import Conversation
+from d8.menu.prompts import Choice
+from d8.menu.views.results import draw_removal
+from d8.menu.views.tables import draw_no_slaves
+from d8.messages import message
+
+BACK = 0
+
+
+def run(conversation: Conversation) -> None:
+    """Ask which one, confirm, remove; a slave that can't be reached may be forgotten after a second question."""
+    screen, prompts = conversation.screen, conversation.prompts
+    slaves = conversation.workplace.registry.slaves()
+    if not slaves:
+        draw_no_slaves(screen)
+        return
+    back = Choice(BACK, message("Back to the menu").text(screen.translate))
+    lines = [Choice(index, f"{slave.slave_id}  {slave.hostname}") for index, slave in enumerate(slaves, start=1)]
+    chosen = prompts.choose(message("Remove which slave?").text(screen.translate), [back, *lines])
+    if chosen == BACK:
+        return
+    name = slaves[chosen - 1].slave_id
+    if not prompts.confirm(message("Uninstall the agent on {slave} and forget the slave?", slave=name)):
+        screen.say(message("Nothing was done."))
+        return
+    try:
+        draw_removal(screen, remove_slave(conversation.workplace, name, forget=False))
+    except (SlaveUnreachable, Refused) as error:
+        screen.error(error.message, error.hint)
+        if prompts.confirm(message("Forget {slave} all the same? Its agent may keep running.", slave=name)):
+            draw_removal(screen, remove_slave(conversation.workplace, name, forget=True))
