@@ -26,10 +26,15 @@ class PortState(IntEnum):
     AGENT = 11
 
 
-def ask_health(port: int, use_tls: bool) -> Mapping[str, Any]:
-    """Return what a server on this machine answers to GET /api/health; {} where that is not D8. Sends no token."""
+def ask_health(configuration: Configuration) -> Mapping[str, Any]:
+    """Return what the server on our port answers to GET /api/health; {} where that is not D8. Sends no token."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(configuration.bind, configuration.bind)
+    return _ask(host, configuration.port, configuration.tls) or _ask(host, configuration.port, not configuration.tls)
+
+
+def _ask(host: str, port: int, use_tls: bool) -> Mapping[str, Any]:
     try:
-        with socket.create_connection(("127.0.0.1", port), ASK_SECONDS) as channel:
+        with socket.create_connection((host, port), ASK_SECONDS) as channel:
             return _health_over(_without_checking(channel) if use_tls else channel)
     except (OSError, ValueError):
         return {}
@@ -62,7 +67,7 @@ def check_port(configuration: Configuration) -> tuple[PortState, str]:
         return PortState.FREE, say(language, "port_free", port=port)
     if own is not None and owner.pid in (own, None):
         return PortState.OURS, say(language, "port_ours", port=port, pid=own)
-    if (ask_health(port, True) or ask_health(port, False)).get("mode") == "agent":
+    if ask_health(configuration).get("mode") == "agent":
         return PortState.AGENT, say(language, "port_agent", port=port)
     message = say(language, "taken", port=port, owner=describe_owner(owner, port, language))
     return PortState.TAKEN, message + "\n" + say(language, "taken_hint", command=stop_command(owner, port))
