@@ -72,17 +72,21 @@ def wait_booted(host: HostRecord, timeout_seconds: float) -> None:
     Raises LabError with the end of the console when the host stops or the time runs out.
     """
 
+    def is_past_nspawn() -> bool:
+        _raise_if_ended(host)
+        leader = find_leader(host)
+        return leader is not None and procfs.command_name(leader) in ("systemd", "init")
+
     def is_booted() -> bool:
-        child = _children.get(host.folder)
-        if child is not None and child.poll() is not None:
-            raise LabError(f"{host.name} stopped while booting, exit code {child.returncode}: {_console_end(host)}")
+        _raise_if_ended(host)
         leader = find_leader(host)
         return leader is not None and _has_address(host, leader) and _system_state(leader) in BOOTED
 
-    if not wait_until(is_booted, timeout_seconds):
+    deadline = time.monotonic() + timeout_seconds
+    if KINDS[host.profile].runs_containers and wait_until(is_past_nspawn, timeout_seconds):
+        _let_containers_have_controllers(leader_of(host))  # before dockerd starts, else it fails and tries again
+    if not wait_until(is_booted, deadline - time.monotonic()):
         raise LabError(f"{host.name} did not boot within {timeout_seconds} s: {_console_end(host)}")
-    if KINDS[host.profile].runs_containers:
-        _let_containers_have_controllers(leader_of(host))
 
 
 def is_running(host: HostRecord) -> bool:
@@ -165,6 +169,12 @@ def _let_containers_have_controllers(leader: int) -> None:
     for name in nspawn.CONTAINER_CONTROLLERS:
         remount = ["mount", "-o", "remount,bind,rw", f"/sys/fs/cgroup/{name}"]
         machine.run(["nsenter", "--target", str(leader), "--mount", "--", *remount], check=False)
+
+
+def _raise_if_ended(host: HostRecord) -> None:
+    child = _children.get(host.folder)
+    if child is not None and child.poll() is not None:
+        raise LabError(f"{host.name} stopped while booting, exit code {child.returncode}: {_console_end(host)}")
 
 
 def _console_end(host: HostRecord) -> str:

@@ -29,6 +29,25 @@ def group_of_lab(number: int) -> str:
     return f"{PARENT}/{number}"
 
 
+def claim(group: str) -> bool:
+    """Make the group for oneself; return False when somebody has it. The kernel decides, whatever records say."""
+    folder = hierarchies()[0] / group
+    while True:
+        folder.parent.mkdir(exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # another lab, the last one until now, took the parent away
+            continue
+        return True
+
+
+def claimed_numbers() -> set[int]:
+    """Return the numbers of all labs that have a group."""
+    return {int(path.name) for root in hierarchies() for path in (root / PARENT).glob("[0-9]*")}
+
+
 def create(group: str) -> None:
     """Make the group in every tree, able to take processes."""
     for root in hierarchies():
@@ -62,9 +81,9 @@ def pids(group: str) -> set[int]:
     """Return the processes in the group and in all groups below it, as this machine numbers them."""
     found: set[int] = set()
     for root in hierarchies():
-        for file in (root / group).rglob("cgroup.procs"):
+        for folder, _, _ in os.walk(root / group):  # unlike rglob it bears with groups that end meanwhile
             with contextlib.suppress(OSError):
-                found.update(int(line) for line in file.read_text().split())
+                found.update(int(line) for line in (Path(folder) / "cgroup.procs").read_text().split())
     return found - {0}
 
 
@@ -80,18 +99,14 @@ def kill_all(group: str, timeout_seconds: float = 15) -> None:
 
 
 def remove(group: str) -> None:
-    """Kill what is in the group and take it away, with the groups above it that are empty by then."""
+    """Kill what is in the group and take it away; with the last lab's group goes the one above all labs."""
     kill_all(group)
     for root in hierarchies():
-        folder = root / group
-        if folder.is_dir():
-            for below in sorted(folder.rglob("*/"), key=lambda path: -len(path.parts)):
-                if below.is_dir():
-                    _remove_folder(below)
-            _remove_folder(folder)
-        for above in list(Path(group).parents)[:-1]:
+        for folder, _, _ in os.walk(root / group, topdown=False):
+            _remove_folder(Path(folder))
+        if Path(group).parent == Path(PARENT):
             with contextlib.suppress(OSError):
-                (root / above).rmdir()
+                (root / PARENT).rmdir()
 
 
 def _create_in(root: Path, group: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.lab import network
 from tests.lab.places import Places
 
 SWITCH = Path("/proc/sys/net/ipv4/ip_forward")
@@ -23,6 +24,6 @@ def restore(places: Places) -> None:
     memory = places.state / FILE
     if not memory.exists():
         return
-    if not Path("/sys/class/net/docker0").exists():
+    if not network.link_exists("docker0"):
         SWITCH.write_text(memory.read_text() or "0")
     memory.unlink()

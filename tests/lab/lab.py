@@ -64,9 +64,13 @@ class Lab:
         with images.locked_folder(places.state):
             reap_stale_labs(places, say)
             _remove_orphaned_folders(places)
-            taken = network.numbers_on_machine() | {lab.number for lab in all_labs(places)}
-            lab = cls(network.free_number(taken, first=os.getpid()), places, say)
-            lab._claim()
+            taken = network.numbers_on_machine() | {lab.number for lab in all_labs(places)} | cgroups.claimed_numbers()
+            number = network.free_number(taken, first=os.getpid())
+            while not cgroups.claim(cgroups.group_of_lab(number)):
+                taken.add(number)
+                number = network.free_number(taken, first=number)
+            lab = cls(number, places, say)
+            lab._write_claim()
         try:
             lab._connect()
         except BaseException:
@@ -84,10 +88,9 @@ class Lab:
         finally:
             lab.close()
 
-    def _claim(self) -> None:
+    def _write_claim(self) -> None:
         pid = os.getpid()
         record = LabRecord(self.number, pid, procfs.start_time(pid) or 0, procfs.boot_id(), is_kept=False)
-        self.folder.mkdir()
         _write(self.folder / LAB_FILE, dump(record))
         forwarding.turn_on(self.places)
 
@@ -95,7 +98,8 @@ class Lab:
         bridge = Trace(TraceKind.LINK, (network.bridge_name(self.number),))
         rules = [Trace(TraceKind.RULE, rule) for rule in network.lab_rules(self.number)]
         folder = Trace(TraceKind.FOLDER, (str(self.places.work / str(self.number)),))
-        self.ledger.will_make(folder, bridge, *rules)
+        group = Trace(TraceKind.CGROUP, (cgroups.group_of_lab(self.number),))
+        self.ledger.will_make(group, folder, bridge, *rules)
         network.create_bridge(self.number)
         for rule in rules:
             network.add_rule(rule.words)
@@ -281,11 +285,13 @@ def _remove_orphaned_folders(places: Places) -> None:
 
 
 def _give_credentials(host: Host, options: HostOptions) -> None:
+    if host.exists("/usr/sbin/sshd"):  # the image's keys would make all hosts the same one to a client
+        host.run("rm -f /etc/ssh/ssh_host_*_key*; ssh-keygen -q -A; systemctl restart ssh")
     if options.password is not None:
         host.run(["chpasswd"], input=f"{host.user}:{options.password}\n")
     if options.authorized_key is not None:
         home = host.run(f"getent passwd {host.user} | cut -d: -f6").stdout.strip()
-        host.run(["install", "-d", "-m", "700", "-o", host.user, f"{home}/.ssh"])
+        host.run(["install", "-d", "-m", "700", "-o", host.user, "-g", host.user, f"{home}/.ssh"])
         host.push(f"{options.authorized_key}\n".encode(), f"{home}/.ssh/authorized_keys", owner=host.user, mode=0o600)
 
 

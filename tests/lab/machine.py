@@ -96,11 +96,16 @@ def load_kernel_module(name: str) -> None:
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that the caller started, and all its descendants, and reap it."""
-    family = procfs.descendants(process.pid)
-    process.kill()
-    for pid, started in family:
+    """Kill a process that the caller started, and all its descendants, and reap it.
+
+    The youngest go first, so that each is reaped by its own parent: nsenter's child, if it outlived nsenter, would
+    become a zombie of this machine's process 1, and the host could not end before that one cared to reap it.
+    """
+    for pid, started in reversed(procfs.descendants(process.pid)):
         kill_exactly(pid, started)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.kill()
     process.wait()
 
 

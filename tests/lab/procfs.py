@@ -77,6 +77,14 @@ def namespace_pids(pid: int) -> list[int]:
         return []
 
 
+def command_name(pid: int) -> str:
+    """Return the name of the program the process runs now, empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def descendants(root_pid: int) -> list[tuple[int, int]]:
     """Return (pid, start time) of every living descendant of the process, parents before children."""
     children: dict[int, list[tuple[int, int]]] = {}
