@@ -15,7 +15,7 @@ from typing import Any
 from d8.build.context import BuildContext
 from d8.build.recorder import CommandFailed
 from d8.commands import activation
-from d8.errors import BuildFailed, D8Error, Refused, SlaveUnreachable
+from d8.errors import BuildFailed, D8Error, PermanentFailure, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import PLAIN, connect
 from d8.fleet.trust import FleetAuthority, fingerprint, new_token, token_hash
@@ -220,7 +220,9 @@ class Activation:
             said = activation.read(failure.result.stdout)
             if "error" not in said:
                 raise
-            raise BuildFailed("{said}", "{advice}", said=said["error"], advice=said.get("hint", "")) from failure
+            # A refused `install` has found something on the host that another attempt would find again.
+            kind = PermanentFailure if name == "install" else BuildFailed
+            raise kind("{said}", "{advice}", said=said["error"], advice=said.get("hint", "")) from failure
         return activation.read(result.stdout)
 
     def _install_settings(self, rescue: Issued) -> dict[str, Any]:

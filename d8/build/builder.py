@@ -160,7 +160,8 @@ class BuildD8Slave:
     def _put_back_the_agent(self, context: BuildContext) -> None:
         command = activation.put_back(context.facts, release.launcher(context.facts))
         try:
-            context.shell.run(command, timeout_seconds=self._settings.command_timeout_seconds)
+            purpose = message("putting the former agent back")
+            context.shell.run(command, timeout_seconds=self._settings.command_timeout_seconds, purpose=purpose)
         except D8Error as error:
             self._progress.warn(message("the former agent could not be put back: {reason}", reason=error.message))
 

@@ -42,9 +42,10 @@ class StepEnded:
 
 @dataclass(frozen=True)
 class CommandStarted:
-    """A command was sent to the slave (masked)."""
+    """A command was sent to the slave (masked); `purpose` says in a few words what it is for, where that is known."""
 
     command: str
+    purpose: Message | None = None
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from d8.build.events import Notice, Observer, StepEnded, StepName, StepStarted
 from d8.errors import D8Error
 from d8.messages import Message, message
 
-TITLES: dict[StepName, str] = {
-    StepName.CONNECTIVITY: "Connectivity",
-    StepName.PREFLIGHT: "What the host offers",
-    StepName.PREREQUISITES: "Prerequisites",
-    StepName.SOURCE: "Source",
-    StepName.STRATEGY: "Installing the agent",
-    StepName.ACTIVATION: "Activation and trial run",
-    StepName.HANDOVER: "Handover of the port",
-    StepName.REGISTER: "Registration",
+TITLES: dict[StepName, Message] = {
+    StepName.CONNECTIVITY: message("Connectivity"),
+    StepName.PREFLIGHT: message("What the host offers"),
+    StepName.PREREQUISITES: message("Prerequisites"),
+    StepName.SOURCE: message("Source"),
+    StepName.STRATEGY: message("Installing the agent"),
+    StepName.ACTIVATION: message("Activation and trial run"),
+    StepName.HANDOVER: message("Handover of the port"),
+    StepName.REGISTER: message("Registration"),
 }
 
 
@@ -50,7 +50,7 @@ class Progress:
     @contextmanager
     def step(self, name: StepName) -> Iterator[Step]:
         """Announce a step, and at its end say how it went."""
-        self.observer(StepStarted(name, message(TITLES[name])))
+        self.observer(StepStarted(name, TITLES[name]))
         step, started = Step(), self._clock()
         try:
             yield step

@@ -24,7 +24,7 @@ def install_prerequisites(shell: RemoteShell, facts: HostFacts, settings: Settin
         step.outcome = message("no git and no right to install it: the master sends the source instead")
     else:
         command = packages.install(manager, packages.GIT[manager]).as_root(facts.privilege.prefix)
-        shell.run(command, timeout_seconds=settings.install_timeout_seconds)
+        shell.run(command, timeout_seconds=settings.install_timeout_seconds, purpose=message("installing git"))
         found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, quiet=True)
         step.outcome = (
             message("{git} installed", git=found.stdout.strip())
@@ -40,7 +40,8 @@ def bring_source(shell: RemoteShell, settings: Settings, commit: Commit, progres
         work = shell.upload("commit", commit.hash.encode()).rpartition("/")[0]
         fetch = git.fetch(settings.repo_url, commit.hash, work, name, SLAVE_PATHS)
         token = settings.git_token or ""
-        result = shell.run(fetch, timeout_seconds=settings.install_timeout_seconds, stdin=token)
+        purpose = message("fetching the commit")
+        result = shell.run(fetch, timeout_seconds=settings.install_timeout_seconds, stdin=token, purpose=purpose)
         if result.success:
             step.outcome = message("commit {commit} from the repository", commit=commit.short)
             return f"{work}/{name}"

@@ -57,7 +57,13 @@ class RemoteShell:
         self._clock = clock
 
     def run(
-        self, command: ShellCommand, *, timeout_seconds: float, stdin: str | None = None, quiet: bool = False
+        self,
+        command: ShellCommand,
+        *,
+        timeout_seconds: float,
+        stdin: str | None = None,
+        purpose: Message | None = None,
+        quiet: bool = False,
     ) -> CommandResult:
         """Given a command, run it to its end and return its result, masked and recorded. `quiet`: not on the screen.
 
@@ -65,7 +71,7 @@ class RemoteShell:
         """
         shown = self._masker.mask(command.line)
         if not quiet:
-            self._observer(CommandStarted(shown))
+            self._observer(CommandStarted(shown, purpose))
         started = datetime.now().astimezone()
         job_id = secrets.token_hex(8)
         request = JobRequest(command.line, timeout_seconds, job_id, stdin=stdin)
@@ -89,7 +95,7 @@ class RemoteShell:
         self, command: ShellCommand, purpose: Message, *, timeout_seconds: float, stdin: str | None = None
     ) -> CommandResult:
         """Like run, but raises CommandFailed, named by `purpose`, when the command does not succeed."""
-        result = self.run(command, timeout_seconds=timeout_seconds, stdin=stdin)
+        result = self.run(command, timeout_seconds=timeout_seconds, stdin=stdin, purpose=purpose)
         if not result.success:
             raise CommandFailed(result, purpose)
         return result

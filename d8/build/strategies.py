@@ -69,6 +69,7 @@ class VenvStrategy:
             unpacked = context.shell.run(
                 venv.unpack_uv(context.facts.python, wheel, target),
                 timeout_seconds=context.settings.command_timeout_seconds,
+                purpose=message("unpacking uv"),
             )
             if unpacked.success:
                 return venv.Installer("uv", target)

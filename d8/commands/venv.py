@@ -44,7 +44,7 @@ def create(installer: Installer, python: str, release: str) -> ShellCommand:
     clean = script("umask 022").and_then(command("rm", "-rf", venv))
     if installer.kind == "uv":
         words = ("venv", "--no-config", "--no-project", "--no-python-downloads", "--python", python)
-        made = command(installer.path, *words, venv)
+        made = command(installer.path, *words, "--no-cache", venv)
     else:
         made = command(python, "-m", "venv", "--without-pip", venv)
     return clean.and_then(made)

@@ -44,7 +44,7 @@ def roll_back(activation: Activation) -> dict[str, Any]:
     Raises ActivationError when there is nothing to go back from.
     """
     record = activation.store.load()
-    target = record.confirmed_commit if record.confirmed_commit != record.commit else record.previous_commit
+    target = record.previous_commit if record.phase is Phase.CONFIRMED else record.confirmed_commit
     has_target = target is not None and (activation.layout.release(target) / "venv/bin/python").exists()
     if record.phase is Phase.CONFIRMED and not has_target:
         raise ActivationError("There is no earlier release to go back to.", "Build the slave again instead.")
