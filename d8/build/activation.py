@@ -24,6 +24,11 @@ from d8.models import Credential, CredentialKind, KeyPair, Scope
 
 POLL_SECONDS = 0.5
 UNDO_MARGIN_SECONDS = 30.0
+VERBS = {
+    "install": message("writing units and settings"),
+    "stage": message("trying the new agent on a loopback port"),
+    "handover": message("giving the port to the agent"),
+}
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ class Activation:
         command = activation.verb(self._context.facts, self._context.release, name)
         try:
             result = self._context.shell.require(
-                command, message("activation ({verb})", verb=name), timeout_seconds=seconds, stdin=stdin
+                command, VERBS[name], timeout_seconds=seconds, stdin=stdin, shows_output=False
             )
         except CommandFailed as failure:
             said = activation.read(failure.result.stdout)

@@ -28,7 +28,9 @@ KEEPERS = {
 def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step) -> HostFacts:
     """Given a slave's shell, return the host's facts: one round trip. Raises BuildFailed when they can't be read."""
     question, probe = preflight.ask()
-    result = shell.require(question, message("preflight"), timeout_seconds=timeout_seconds, stdin=probe)
+    result = shell.require(
+        question, message("asking the host"), timeout_seconds=timeout_seconds, stdin=probe, shows_output=False
+    )
     try:
         facts = preflight.read(result.stdout)
     except ValueError as error:

@@ -25,7 +25,7 @@ def install_prerequisites(shell: RemoteShell, facts: HostFacts, settings: Settin
     else:
         command = packages.install(manager, packages.GIT[manager]).as_root(facts.privilege.prefix)
         shell.run(command, timeout_seconds=settings.install_timeout_seconds, purpose=message("installing git"))
-        found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, quiet=True)
+        found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, shows_output=False)
         step.outcome = (
             message("{git} installed", git=found.stdout.strip())
             if found.success

@@ -63,20 +63,21 @@ class RemoteShell:
         timeout_seconds: float,
         stdin: str | None = None,
         purpose: Message | None = None,
-        quiet: bool = False,
+        shows_output: bool = True,
     ) -> CommandResult:
-        """Given a command, run it to its end and return its result, masked and recorded. `quiet`: not on the screen.
+        """Given a command, run it to its end and return its result, masked and recorded.
+
+        Without `shows_output` what it prints, meant for us and not for people, stays off the screen.
 
         Raises SlaveUnreachable when the link stays away for a minute.
         """
         shown = self._masker.mask(command.line)
-        if not quiet:
-            self._observer(CommandStarted(shown, purpose))
+        self._observer(CommandStarted(shown, purpose))
         started = datetime.now().astimezone()
         job_id = secrets.token_hex(8)
         request = JobRequest(command.line, timeout_seconds, job_id, stdin=stdin)
         self._patiently(lambda: self._client.start_job(request))
-        stdout, stderr, last = self._follow(job_id, quiet)
+        stdout, stderr, last = self._follow(job_id, shows_output)
         result = CommandResult(
             command=shown,
             success=last.exit_code == 0,
@@ -92,10 +93,18 @@ class RemoteShell:
         return result
 
     def require(
-        self, command: ShellCommand, purpose: Message, *, timeout_seconds: float, stdin: str | None = None
+        self,
+        command: ShellCommand,
+        purpose: Message,
+        *,
+        timeout_seconds: float,
+        stdin: str | None = None,
+        shows_output: bool = True,
     ) -> CommandResult:
         """Like run, but raises CommandFailed, named by `purpose`, when the command does not succeed."""
-        result = self.run(command, timeout_seconds=timeout_seconds, stdin=stdin, purpose=purpose)
+        result = self.run(
+            command, timeout_seconds=timeout_seconds, stdin=stdin, purpose=purpose, shows_output=shows_output
+        )
         if not result.success:
             raise CommandFailed(result, purpose)
         return result
@@ -104,11 +113,11 @@ class RemoteShell:
         """Given a file's name and content, put it into the slave's work folder; return its path there."""
         return self._patiently(lambda: self._client.upload(name, content))
 
-    def _follow(self, job_id: str, quiet: bool) -> tuple[str, str, Job]:
+    def _follow(self, job_id: str, shows_output: bool) -> tuple[str, str, Job]:
         stdout: list[str] = []
         stderr: list[str] = []
         offset = stderr_offset = 0
-        lines = _LiveLines(self._masker, (lambda _line: None) if quiet else self._observer)
+        lines = _LiveLines(self._masker, self._observer if shows_output else (lambda _line: None))
         while True:
             job = self._patiently(partial(self._client.job, job_id, offset, stderr_offset, LONG_POLL_SECONDS))
             stdout.append(job.stdout)
