@@ -95,7 +95,9 @@ def embeddable(name: str, text: str) -> str:
     Raises D8Error for a text that holds the mark that would end it, or a NUL.
     """
     if END_MARK in text or "\0" in text:
-        raise D8Error(f"{name} can't be put into an install script.", f"It holds {END_MARK} or a NUL character.")
+        raise D8Error(
+            "{name} can't be put into an install script", "It holds {mark} or a NUL character.", name=name, mark=END_MARK
+        )
     return text.rstrip("\n")
 
 
