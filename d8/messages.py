@@ -42,10 +42,6 @@ def _shown(value: object, translate: Translate) -> object:
 NOTHING = Message("")  # where there is nothing to say
 
 
-def _translated(value: object, translate: Translate) -> object:
-    return value.text(translate) if isinstance(value, Message) else value
-
-
 def message(template: str, **values: object) -> Message:
     """Given an English template and its values, return the message."""
     return Message(template, values)

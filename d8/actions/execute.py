@@ -13,7 +13,7 @@ from d8.errors import D8Error, ExitCode
 from d8.fleet.agent_client import JobRequest, SlaveClient
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
-from d8.messages import NOTHING, Message
+from d8.messages import NOTHING, Message, message
 from d8.models import Slave
 
 LONG_POLL_SECONDS = 10.0
@@ -95,7 +95,8 @@ def _run(client: SlaveClient, slave: Slave, command: str, timeout_seconds: float
     except KeyboardInterrupt:
         client.cancel_job(job_id)
         raise
-    error = NOTHING if job.state in ("succeeded", "failed") else Message("the command {state}", {"state": job.state})
+    ended_by_itself = job.state in ("succeeded", "failed")
+    error = NOTHING if ended_by_itself else message("the command did not end by itself: {state}", state=job.state)
     return Execution(
         slave.slave_id,
         "".join(texts["stdout"]),

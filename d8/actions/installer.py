@@ -20,7 +20,6 @@ from d8.messages import Message, message
 from d8.models import Credential, CredentialKind, Installer
 from d8.settings import Settings
 
-
 ONLY_LINUX = message("Windows is not available in this version: only the .sh was written.")
 
 
@@ -88,7 +87,7 @@ def make_installer(
         expires=installer.expires,
         master_address=installer.master_address,
         port=installer.port,
-        warnings=tuple([*settings_warnings(settings), *([ONLY_LINUX] if platform is Platform.ALL else [])]),
+        warnings=(*settings_warnings(settings), *([ONLY_LINUX] if platform is Platform.ALL else [])),
     )
 
 

@@ -22,6 +22,7 @@ from d8.menu.views.screen import MARGIN, Screen
 LAST_LINES = 6
 STEPS = list(StepName)
 REFRESHES_PER_SECOND = 8
+LONGEST_LINE = 160
 
 
 class BuildProgress:
@@ -92,13 +93,13 @@ class BuildProgress:
 
     def _show_command(self, event: CommandStarted) -> None:
         first, *rest = event.command.strip().splitlines() or [""]
-        self._command = printable(first) + (f" {self._screen.marks.dots}" if rest else "")
+        self._command = self._cropped(printable(first)) + (f" {self._screen.marks.dots}" if rest else "")
         self._lines.clear()
         if not self.is_live:
             self._line(Text(f"  $ {self._command}", style="note"))
 
     def _show_output(self, event: OutputLine) -> None:
-        self._lines.append(printable(event.text))
+        self._lines.append(self._cropped(printable(event.text)))
         if not self.is_live:
             self._line(Text(f"  {self._screen.marks.bar} {self._lines[-1]}", style="note"))
 
@@ -109,6 +110,10 @@ class BuildProgress:
             self._screen.draw(
                 Text.assemble((f"{self._screen.marks.point} ", "title"), self._screen.text(event.message))
             )
+
+    def _cropped(self, line: str) -> str:
+        """The beginning of a long line; the build log has it whole."""
+        return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + self._screen.marks.dots
 
     def _line(self, text: Text) -> None:
         elapsed = f"{clock(self._now() - self._began):>6}  "

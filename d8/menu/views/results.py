@@ -68,8 +68,6 @@ def draw_report(screen: Screen, report: BuildReport, curl: str | None) -> None:
     if report.slave:
         rows += slave_facts(screen, report.slave)
     screen.facts([*rows, (message("Log"), home_short(report.log_file))])
-    if report.slave and not report.slave.survives_reboot:
-        draw_reboot_warning(screen, report.slave)
     if curl:
         screen.say(message("Try it:"))
         screen.command(curl)

@@ -126,11 +126,15 @@ class Screen:
         self.draw(table)
 
     def _marked(self, mark: str, style: str, message: Message) -> None:
+        """A paragraph with a sign; further lines of the message are commands to copy, and so are not wrapped."""
+        first, *commands = message.text(self.translate).split("\n")
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
-        grid.add_row(Text(mark, style=style), self.text(message, style if style == "bad" else ""))
+        grid.add_row(Text(mark, style=style), Text(printable(first), style=style if style == "bad" else ""))
         self.draw(grid)
+        for command in commands:
+            self.command(f"  {command}")
 
 
 def make_console(stderr: bool = False, environ: Mapping[str, str] | None = None) -> Console:

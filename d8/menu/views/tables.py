@@ -192,7 +192,7 @@ def draw_settings(screen: Screen, settings: Settings) -> None:
 
 def build_word(screen: Screen, status: str) -> Text:
     """Given a build's status, return its word for the screen."""
-    word, style = BUILD_WORDS.get(status, (Message(status), ""))
+    word, style = BUILD_WORDS.get(status, (message("{status}", status=status), ""))
     return screen.text(word, style)
 
 
