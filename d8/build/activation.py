@@ -86,10 +86,15 @@ class Activation:
         self._sleep = sleep
         self._clock = clock
 
-    def install_and_stage(self) -> None:
-        """Write units and settings, arm the guard, and try the new agent on a loopback port beside the bootstrap."""
+    def install_and_stage(self) -> Scope:
+        """Write units and settings, arm the guard, and try the new agent on a loopback port beside the bootstrap.
+
+        Returns who will keep the agent alive.
+        """
         rescue = self._issue(CredentialKind.RESCUE)
-        self._verb("install", stdin=json.dumps(self._install_settings(rescue)), seconds=activation.INSTALL_SECONDS)
+        installed = self._verb(
+            "install", stdin=json.dumps(self._install_settings(rescue)), seconds=activation.INSTALL_SECONDS
+        )
         answer = self._verb("stage", seconds=activation.STAGE_SECONDS)
         if not answer.get("healthy"):
             raise BuildFailed(
@@ -97,6 +102,7 @@ class Activation:
                 "The last lines of its log are in the build log.",
                 reason=answer.get("error", "no reason given"),
             )
+        return Scope(installed["scope"])
 
     def hand_over(self) -> SlaveClient:
         """Give the port to the agent; return a client that speaks to it with the installer's credential.
@@ -233,7 +239,7 @@ class Activation:
     def _install_settings(self, rescue: Issued) -> dict[str, Any]:
         facts, settings = self._context.facts, self._settings
         return {
-            "scope": facts.scope,
+            "scope": facts.wanted_scope,
             "port": self._address.port,
             "bind": settings.slave_bind,
             "slave_id": self._slave_id,

@@ -13,7 +13,15 @@ from d8.build.retry import RetryPolicy
 from d8.build.strategies import Strategy, discard_release
 from d8.errors import BuildFailed, Cancelled, D8Error
 from d8.messages import message
-from d8.models import StrategyName
+from d8.models import Scope, StrategyName
+
+
+KEEPERS = {
+    Scope.SYSTEM: message("systemd"),
+    Scope.USER: message("the user's systemd"),
+    Scope.CRON: message("cron"),
+    Scope.NOHUP: message("nobody after a reboot"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,10 @@ def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float],
         step.outcome = message("{strategy}, in {release}", strategy=strategy.name, release=context.release)
     activation = Activation(context, sleep)
     with context.progress.step(StepName.ACTIVATION) as step:
-        activation.install_and_stage()
-        step.outcome = message("the new agent answered on its staging port")
+        scope = activation.install_and_stage()
+        step.outcome = message(
+            "the new agent answered on its staging port; kept alive by {keeper}", keeper=KEEPERS[scope]
+        )
     with context.progress.step(StepName.HANDOVER) as step:
         try:
             client, agent = activation.enroll_and_prove(activation.hand_over())

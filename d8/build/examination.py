@@ -13,15 +13,14 @@ from d8.errors import BuildFailed
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.messages import Message, message
-from d8.models import Scope
 
 CLOCK_TOLERANCE_SECONDS = 300
 LITTLE_MEMORY_BYTES = 150 * 1024 * 1024
-KEEPERS = {
-    Scope.SYSTEM: "systemd",
-    Scope.USER: "systemd (user)",
-    Scope.CRON: "cron",
-    Scope.NOHUP: "nobody after a reboot",
+RIGHTS = {
+    Privilege.IS_ROOT: message("who is root"),
+    Privilege.PASSWORDLESS: message("with sudo"),
+    Privilege.PASSWORD: message("whose sudo asks for a password"),
+    Privilege.NONE: message("without sudo"),
 }
 
 
@@ -36,12 +35,11 @@ def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step) -> HostFac
     except ValueError as error:
         raise BuildFailed("the host's answer can't be read: {reason}", reason=error) from error
     step.outcome = message(
-        "{os}, {architecture}; user {user}, root: {privilege}; kept up by {keeper}",
+        "{os}, {architecture}; user {user}, {privilege}",
         os=facts.os_name,
         architecture=facts.architecture,
         user=facts.user,
-        privilege=facts.privilege,
-        keeper=KEEPERS[facts.scope],
+        privilege=RIGHTS[facts.privilege],
     )
     return facts
 

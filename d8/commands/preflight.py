@@ -52,8 +52,6 @@ class HostFacts:
     uid: int
     home: str
     privilege: Privilege
-    linger: str
-    has_cron: bool
     pythons: dict[str, tuple[int, int]]
     git: str | None
     package_manager: str | None
@@ -83,19 +81,22 @@ class HostFacts:
         An interpreter below somebody's home folder is left out where the agent has a user of its own.
         """
         fitting = {path: version for path, version in self.pythons.items() if version >= MINIMUM_PYTHON}
-        if self.scope is Scope.SYSTEM:
+        if self.is_for_root:
             fitting = {path: version for path, version in fitting.items() if not path.startswith(("/root/", "/home/"))}
         own = next((path for path in fitting if path.endswith("/python3")), None)
         return own or max(fitting, key=lambda path: fitting[path], default=None)
 
     @property
-    def scope(self) -> Scope:
-        """Who will keep the agent alive: the best of what this host allows."""
-        if self.privilege.can_be_root and self.has_systemd:
-            return Scope.SYSTEM
-        if self.has_systemd and self.linger != "no":
-            return Scope.USER
-        return Scope.CRON if self.has_cron else Scope.NOHUP
+    def is_for_root(self) -> bool:
+        """Whether the agent gets a system unit, a user of its own and a release that root owns."""
+        return self.privilege.can_be_root and self.has_systemd
+
+    @property
+    def wanted_scope(self) -> str:
+        """Who shall keep the agent alive, as the activation is told; `auto` lets it try what it finds on the host."""
+        if self.is_isolated:
+            return Scope.NOHUP
+        return Scope.SYSTEM if self.is_for_root else "auto"
 
 
 def ask() -> tuple[ShellCommand, str]:
@@ -128,8 +129,6 @@ def read(answer: str) -> HostFacts:
             uid=raw["uid"],
             home=raw["home"],
             privilege=Privilege(raw["sudo"]),
-            linger=raw["linger"],
-            has_cron=raw["has_cron"],
             pythons={path: (version[0], version[1]) for path, version in raw["pythons"].items()},
             git=raw["git"],
             package_manager=raw["package_manager"],
@@ -149,4 +148,4 @@ def read(answer: str) -> HostFacts:
 
 def _isolated(facts: HostFacts) -> HostFacts:
     """A bootstrap told to keep to its own folder: whatever reaches beyond it counts as absent."""
-    return replace(facts, privilege=Privilege.NONE, has_systemd=False, linger="no", has_cron=False)
+    return replace(facts, privilege=Privilege.NONE, has_systemd=False)

@@ -91,16 +91,6 @@ def pythons() -> dict[str, list[int]]:
     return found
 
 
-def linger(user: str, uid: int) -> str:
-    """Return whether user units can outlive the login: enabled, allowed (to be tried), or no."""
-    knows_users = any(os.path.exists(folder + "/pam.d/systemd-user") for folder in ("/etc", "/usr/lib"))
-    if not knows_users or not shutil.which("loginctl"):
-        return "no"
-    if os.path.exists("/var/lib/systemd/linger/" + user):
-        return "enabled"
-    return "allowed" if uid and shutil.which("pkcheck") else "no"
-
-
 def default_route() -> bool:
     """Return whether any default route leaves this host."""
     ipv4 = [line.split() for line in (read("/proc/net/route") or "").splitlines()[1:]]
@@ -142,8 +132,6 @@ def facts() -> dict[str, Any]:
         "uid": user.pw_uid,
         "home": os.environ.get("HOME") or user.pw_dir,
         "sudo": sudo(),
-        "linger": linger(user.pw_name, user.pw_uid),
-        "has_cron": bool(shutil.which("crontab")) and os.path.isdir("/var/spool/cron"),
         "pythons": pythons(),
         "git": said("git", "--version"),
         "docker": said("docker", "version", "--format", "{{.Server.Version}}"),

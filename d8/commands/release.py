@@ -6,7 +6,6 @@ import json
 import shlex
 
 from d8.commands.preflight import HostFacts
-from d8.models import Scope
 from d8.shell import ShellCommand, command, script
 
 SYSTEM_RELEASES = "/opt/d8-agent/releases"
@@ -30,7 +29,7 @@ print("the agent and its libraries import, psutil", psutil.__version__)
 
 def folder(facts: HostFacts, commit: str) -> str:
     """Given the host and the commit, return the folder of the release: root's where there is root, else in the home."""
-    if facts.scope is Scope.SYSTEM:
+    if facts.is_for_root:
         return f"{SYSTEM_RELEASES}/{commit}"
     return f"{facts.home}/{USER_RELEASES}/{commit}"
 

@@ -1,0 +1,116 @@
+"""The main job on real hosts: an installer, `sh … --start`, a build, and a slave that answers. Nothing is faked."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.support.master import Master
+
+
+@pytest.fixture
+def master(tmp_path, lab: Lab) -> Master:
+    return Master(tmp_path, lab.master_address)
+
+
+def wait_for_agent(master: Master, host: Host, seconds: float = 60) -> dict:
+    """Wait until `status` finds the agent well; return its row."""
+    deadline = time.monotonic() + seconds
+    while True:
+        [row] = statuses(master)
+        if row["state"] == "ok" or time.monotonic() > deadline:
+            return row
+        time.sleep(1)
+
+
+def statuses(master: Master) -> list[dict]:
+    return json.loads(master.run("status", "--json").stdout)["slaves"]
+
+
+def assert_log_is_whole(master: Master, document: dict) -> None:
+    """The log has the mission's form and nobody else can read it."""
+    [log] = (master.data / "build_logs").glob(f"build_{document['slave_id']}_*.json")
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+    assert {"slave_id", "slave_host", "status", "strategy", "commands", "error", "timestamp"} <= set(document)
+    assert document["commands"]
+    for entry in document["commands"]:
+        assert {"command", "success", "stdout", "stderr", "exit_code", "timestamp"} <= set(entry)
+
+
+def test_a_bare_debian_12_becomes_a_registered_slave_and_comes_back_after_a_reboot(master: Master, bare_host: Host):
+    made = master.bring_bootstrap(bare_host)
+    pinned = ("-k", "--pinnedpubkey", made["pin"])
+    assert master.curl(bare_host, "/api/health", options=pinned)[1]["mode"] == "bootstrap"
+    installer_token = master.token("installer")
+    assert master.curl(bare_host, "/api/version", token=installer_token, options=pinned)[0] == 200
+
+    document = master.build(bare_host)
+
+    assert (document["status"], document["strategy"]) == ("success", "venv")
+    assert_log_is_whole(master, document)
+    token = master.token("agent")
+    assert master.curl(bare_host, "/api/system")[0] == 401
+    assert master.curl(bare_host, "/api/system", token=installer_token)[0] == 401  # the installer's secret is dead
+    status, system = master.curl(bare_host, "/api/system", token=token)
+    assert status == 200
+    assert system["activation"] == {"scope": "system", "survives_reboot": True, "command": None}
+    assert system["agent"]["user"] == "d8-agent"
+    bare_host.run("test ! -e ~/d8_slave/server.key && test ! -e ~/d8_slave/config.json", bare_host.user)
+
+    bare_host.reboot()
+    assert wait_for_agent(master, bare_host)["state"] == "ok"
+
+    again = master.build(bare_host)
+    assert (again["status"], again["commands"]) == ("success", [])
+
+
+def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
+    master.bring_bootstrap(root_host)
+    document = master.build(root_host)
+    assert document["status"] == "success"
+    _, system = master.curl(root_host, "/api/system", token=master.token("agent"))
+    assert (system["activation"]["scope"], system["agent"]["user"]) == ("system", "d8-agent")
+
+
+def test_debian_13(master: Master, debian13_host: Host):
+    master.bring_bootstrap(debian13_host)
+    assert master.build(debian13_host)["status"] == "success"
+    assert statuses(master)[0]["state"] == "ok"
+
+
+def test_without_sudo_it_runs_and_an_administrator_can_make_it_survive_a_reboot(master: Master, no_sudo_host: Host):
+    master.bring_bootstrap(no_sudo_host)
+    document = master.build(no_sudo_host)
+    assert document["status"] == "success"
+    _, system = master.curl(no_sudo_host, "/api/system", token=master.token("agent"))
+    assert (system["activation"]["scope"], system["activation"]["survives_reboot"]) == ("nohup", False)
+    command = system["activation"]["command"]
+    assert any(command in notice["text"] for notice in document["notices"])
+
+    no_sudo_host.run(command, timeout_seconds=300)  # what the administrator does, word by word
+    no_sudo_host.reboot()
+    assert wait_for_agent(master, no_sudo_host)["state"] == "ok"
+
+
+def test_a_master_killed_in_the_middle_leaves_a_slave_that_answers_and_can_be_built(master: Master, bare_host: Host):
+    quick = Master(master.folder, master.address, {"D8_CONFIRM_TIMEOUT": "8", "D8_STABILISATION": "4"})
+    quick.bring_bootstrap(bare_host)
+    build = quick.start("build", bare_host.address, "--yes")
+    assert build.stderr is not None
+    for line in build.stderr:
+        if "Handover" in line:
+            break
+    time.sleep(2)
+    build.kill()
+    build.communicate()
+
+    deadline = time.monotonic() + 30
+    while bare_host.run("curl -sk https://127.0.0.1:7600/api/health | grep -q bootstrap", check=False).returncode:
+        assert time.monotonic() < deadline, "the bootstrap did not come back"
+        time.sleep(0.5)
+    assert quick.build(bare_host)["status"] == "success"
