@@ -96,7 +96,10 @@ def embeddable(name: str, text: str) -> str:
     """
     if END_MARK in text or "\0" in text:
         raise D8Error(
-            "{name} can't be put into an install script", "It holds {mark} or a NUL character.", name=name, mark=END_MARK
+            "{name} can't be put into an install script",
+            "It holds {mark} or a NUL character.",
+            name=name,
+            mark=END_MARK,
         )
     return text.rstrip("\n")
 
