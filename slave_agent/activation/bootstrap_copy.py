@@ -1,4 +1,4 @@
-"""The bootstrap's copy that the keeper starts: first with the installer's credential, after confirm with the rescue's."""
+"""The bootstrap that the keeper starts: first with the installer's credential, after confirm with the rescue's."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _become_root(opt: Path, home: Path, arguments: Sequence[str]) -> None:
     """The system scope is root's; a user with passwordless sudo need not know."""
     if opt == SYSTEM_OPT and os.geteuid() != 0:
         try:
-            os.execvp("sudo", ["sudo", "-n", sys.executable, "-I", str(home / "d8-activate"), *arguments])
+            os.execvp("sudo", ["sudo", "-n", sys.executable, "-I", str(home / "d8-activate"), *arguments])  # noqa: S606
         except FileNotFoundError:
             raise ActivationError("This needs root, and there is no sudo.", "Run it as root.") from None
 

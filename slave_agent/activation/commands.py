@@ -1,4 +1,4 @@
-"""The only module that starts processes. What to run is decided elsewhere; a non-zero exit is data, not an exception."""
+"""The only module that starts processes. What to run is decided elsewhere; a non-zero exit is data, no exception."""
 
 from __future__ import annotations
 

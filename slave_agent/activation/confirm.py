@@ -1,4 +1,4 @@
-"""The verb `confirm`: the master has proved the agent; from now on it starts at boot and the installer's secrets are dead."""
+"""The verb `confirm`: the master has proved the agent; it starts at boot now and the installer's secrets are dead."""
 
 from __future__ import annotations
 

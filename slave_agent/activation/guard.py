@@ -36,7 +36,7 @@ class Situation:
 
 
 def decide(seen: Situation) -> GuardAction:
-    """Given what the guard sees, return what to do. An unconfirmed activation never outlives its deadline or a reboot."""
+    """Given what is seen, return what to do. An unconfirmed activation never outlives its deadline or a reboot."""
     if seen.phase is Phase.CONFIRMED:
         return _after_confirm(seen)
     if seen.phase.awaits_confirmation:

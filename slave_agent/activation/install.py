@@ -1,4 +1,4 @@
-"""The verb `install`: folders, settings, credentials and units are laid out and the guard armed. Nothing is stopped here."""
+"""The verb `install`: folders, settings, credentials and units are laid out, the guard armed. Nothing is stopped."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ HELPER_FOLDER = Path("/run/d8-agent-helper")
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one installation. `opt` code, `etc` settings, `var` the agent's own state, `units` the unit files."""
+    """The folders of one installation: `opt` code, `etc` settings, `var` the agent's state, `units` the unit files."""
 
     scope: Scope
     opt: Path

@@ -1,4 +1,4 @@
-"""Keeps the servers alive without a service manager: sessions of their own, and a guard that loops. cron may revive it."""
+"""Keeps the servers alive without a service manager: own sessions and a guard that loops. cron may revive it."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import json
 import socket
 import ssl
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,35 +40,32 @@ class Probe:
     timeout_seconds: float = 3.0
 
     def look(self, known_fingerprints: Collection[str]) -> Answer:
-        """Return who answers. A certificate outside `known_fingerprints` is a stranger's (with TLS off, nobody's is checked)."""
-        connection = self._connection()
+        """Return who answers. Whose certificate is not among `known_fingerprints` is a stranger (not with TLS off)."""
         try:
-            connection.request("GET", "/api/health", headers={"Host": self._host_header()})
-            fingerprint = _fingerprint(connection)
-            reply = connection.getresponse()
-            health = json.loads(reply.read(LONGEST_ANSWER_BYTES))
-            mode = Mode(health["mode"]) if reply.status == 200 else Mode.STRANGER
-        except (OSError, http.client.HTTPException) as problem:
+            fingerprint, reply = self._ask()
+        except OSError as problem:
             return Answer(Mode.NOBODY, problem=f"{type(problem).__name__}: {problem}")
-        except (ValueError, KeyError, TypeError) as problem:
+        try:
+            head, _, body = reply.partition(b"\r\n\r\n")
+            is_ok = head.split()[1] == b"200"
+            health = json.loads(body)
+            mode = Mode(health["mode"]) if is_ok else Mode.STRANGER
+        except (ValueError, KeyError, TypeError, IndexError) as problem:
             return Answer(Mode.STRANGER, problem=f"not the health answer of a D8 server ({problem})")
-        finally:
-            connection.close()
         if self.tls and fingerprint not in known_fingerprints:
             return Answer(Mode.STRANGER, fingerprint=fingerprint, problem="its certificate is not one of ours")
         return Answer(mode, health.get("commit"), fingerprint, health=health)
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _ask(self) -> tuple[str | None, bytes]:
+        """The certificate's fingerprint and all that was said. Raises OSError when it takes too long altogether."""
+        deadline = time.monotonic() + self.timeout_seconds
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
-        if not self.tls:
-            return http.client.HTTPConnection(address, self.port, timeout=self.timeout_seconds)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False  # the fingerprint is compared instead, and nothing secret is sent
-        context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(address, self.port, timeout=self.timeout_seconds, context=context)
-
-    def _host_header(self) -> str:
-        return f"localhost:{self.port}"
+        with socket.create_connection((address, self.port), self.timeout_seconds) as raw:
+            if not self.tls:
+                return None, _exchange(raw, self.port, deadline)
+            with _unverified().wrap_socket(raw) as link:
+                certificate = link.getpeercert(binary_form=True) or b""
+                return hashlib.sha256(certificate).hexdigest(), _exchange(link, self.port, deadline)
 
 
 def fingerprint_of(certificate: Path) -> str | None:
@@ -87,8 +84,25 @@ def free_loopback_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _fingerprint(connection: http.client.HTTPConnection) -> str | None:
-    if isinstance(connection.sock, ssl.SSLSocket):
-        certificate = connection.sock.getpeercert(binary_form=True)
-        return hashlib.sha256(certificate or b"").hexdigest()
-    return None
+def _exchange(link: socket.socket, port: int, deadline: float) -> bytes:
+    """Send the request and return the whole reply. Raises TimeoutError at the deadline, however slowly it drips."""
+    link.sendall(f"GET /api/health HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
+    reply = b""
+    while len(reply) < LONGEST_ANSWER_BYTES:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        link.settimeout(left)
+        part = link.recv(LONGEST_ANSWER_BYTES)
+        if not part:
+            break
+        reply += part
+    return reply
+
+
+def _unverified() -> ssl.SSLContext:
+    """The fingerprint is compared instead of the chain, and nothing secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -30,7 +30,7 @@ class CredentialText:
 
 @dataclass(frozen=True)
 class BootstrapSource:
-    """The bootstrap that runs now: whose it is, where its config and its one file lie, its process if it is a plain one."""
+    """The bootstrap that runs now: whose it is, where config and server lie, its process if it is a plain one."""
 
     user: str
     config: Path

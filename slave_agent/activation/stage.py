@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.2
 
 
 def stage(activation: Activation) -> dict[str, Any]:
-    """Try the installed release; return its health. Raises ActivationError with the last log lines when it does not answer."""
+    """Try the installed release; return its health. Raises ActivationError with the last log lines where it fails."""
     record = activation.store.load()
     if record.phase.awaits_confirmation or (record.phase is Phase.CONFIRMED):
         raise ActivationError("There is no new release to try.", "Run install first.")

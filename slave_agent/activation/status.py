@@ -1,4 +1,4 @@
-"""The verbs `status` and `probe`: what is installed and who answers; what this host would allow. They change nothing."""
+"""The verbs `status` and `probe`: what is installed, who answers, what this host would allow. They change nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def status(activation: Activation) -> dict[str, Any]:
 
 
 def probe(runner: Runner) -> dict[str, Any]:
-    """Return what this host allows and the scope that follows. Lingering is tried, and undone if it was not there before."""
+    """Return what this host allows and the scope that follows. Lingering is tried, and undone if it was new."""
     found = facts.gather_facts(runner, may_ask=False)
     lingered = facts.lingers(found.user)
     found = facts.gather_facts(runner, may_ask=True)

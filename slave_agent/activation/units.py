@@ -1,4 +1,4 @@
-"""Renders the unit files from their templates. Pure: given layout and values, returns names and texts, writes nothing."""
+"""Renders the unit files from their templates. Pure: from layout and values to names and texts, nothing written."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _command(layout: Layout, *words: str) -> str:
 
 
 def _path(path: Path) -> str:
-    """A path as a unit takes it: `%` doubled; blanks, quotes and control characters are refused instead of guessed at."""
+    """A path as a unit takes it: `%` doubled; blanks, quotes and control characters are refused, not guessed at."""
     text = str(path)
     if not path.is_absolute() or not text.isprintable() or any(sign in text for sign in " \"'\\$;"):
         raise ActivationError(f"No unit can carry the path {text!r}.", "Install under a path without blanks or quotes.")

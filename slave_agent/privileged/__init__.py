@@ -1,1 +1,1 @@
-"""The root helper: fixed verbs for the unprivileged agent, one JSON line in and one out. Standard library only, Python 3.9+."""
+"""The root helper: fixed verbs for the unprivileged agent, one JSON line in and one out. Standard library, 3.9+."""

@@ -52,7 +52,7 @@ def check_peer(user_id: int) -> None:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Return the first line. Raises Refused when it is too long or does not come within 5 s, however slowly it drips."""
+    """Return the first line. Raises Refused when it is too long or takes more than 5 s, however slowly it drips."""
     received = b""
     deadline = time.monotonic() + READ_DEADLINE_SECONDS
     while b"\n" not in received:

@@ -1,13 +1,13 @@
-"""A slave on one of the lab's hosts, taken through the activation by hand: what the master's builder does, verb by verb."""
+"""A slave on a lab host, taken through the activation by hand: what the master's builder does, verb by verb."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import http.client
 import io
 import json
 import secrets
+import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from d8.installers.bundle import bootstrap_sources, bundle
 from tests.lab.host import Host
 from tests.lab.machine import Outcome
 from tests.support.pki import CertificateAuthority, Pair
@@ -27,12 +28,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PORT = 7600
 COMMIT = "a" * 40
 SECOND_COMMIT = "b" * 40
-SERVER = """#!/usr/bin/python3
-import sys
-sys.path.insert(0, "/usr/local/lib/d8-bootstrap-under-test")
-from slave_agent.bootstrap.main import main
-sys.exit(main(["--config", __file__.replace("slave_server.py", "config.json"), *sys.argv[1:]]))
-"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,12 @@ def slave_code() -> bytes:
     return _packed(REPOSITORY / "slave_agent", "slave_agent")
 
 
+@functools.cache
+def bootstrap_file() -> str:
+    """The one-file bootstrap of this checkout."""
+    return bundle(bootstrap_sources())
+
+
 def _packed(folder: Path, name: str) -> bytes:
     def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         member.uid = member.gid = 0
@@ -132,8 +133,6 @@ class SlaveUnderTest:
 
     def install_bootstrap(self) -> None:
         """What the install script leaves: the server and its secrets, owned by the user."""
-        self.host.run("mkdir -p /usr/local/lib/d8-bootstrap-under-test")
-        self.host.run("tar -xzf - -C /usr/local/lib/d8-bootstrap-under-test", input=slave_code())
         config = {
             "token_sha256": self.installer.travelling["token_sha256"],
             "installer_id": "test",
@@ -150,7 +149,7 @@ class SlaveUnderTest:
             "commit": None,
         }
         for name, text, mode in (
-            ("slave_server.py", SERVER, 0o755),
+            ("slave_server.py", bootstrap_file(), 0o755),
             ("config.json", json.dumps(config), 0o600),
             ("server.crt", self.installer.pair.certificate, 0o600),
             ("server.key", self.installer.pair.private_key, 0o600),
@@ -253,26 +252,25 @@ class SlaveUnderTest:
         self, method: str, path: str, credential: TestCredential | None = None, body: Any = None, timeout: float = 30
     ) -> Answered:
         """One call from this machine, over the network."""
+        data = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host.address}:{PORT}", "Connection: close"]
+        lines += [f"Content-Length: {len(data)}", "Content-Type: application/json"]
+        lines += [f"Authorization: Bearer {credential.token}"] if credential else []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(self.host.address, PORT, timeout=timeout, context=context)
-        headers = {"Authorization": f"Bearer {credential.token}"} if credential else {}
-        try:
-            data = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, data, {**headers, "Content-Type": "application/json"})
-            assert isinstance(connection.sock, ssl.SSLSocket)
-            fingerprint = hashlib.sha256(connection.sock.getpeercert(binary_form=True) or b"").hexdigest()
-            reply = connection.getresponse()
-            document = json.loads(reply.read() or b"{}")
-        finally:
-            connection.close()
-        return Answered(str(document.get("mode", "")), fingerprint, document.get("commit"), reply.status, document)
+        with socket.create_connection((self.host.address, PORT), timeout) as raw, context.wrap_socket(raw) as link:
+            fingerprint = hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
+            link.sendall("\r\n".join([*lines, "", ""]).encode() + data)
+            reply = b"".join(iter(lambda: link.recv(65536), b""))
+        head, _, text = reply.partition(b"\r\n\r\n")
+        status, document = int(head.split()[1]), json.loads(text)
+        return Answered(str(document.get("mode", "")), fingerprint, document.get("commit"), status, document)
 
     def who_answers(self, timeout: float = 2) -> Answered:
         """Who answers at this moment."""
         try:
             return self.call("GET", "/api/health", timeout=timeout)
-        except (OSError, ValueError, http.client.HTTPException):
+        except (OSError, ValueError, IndexError):
             return NOBODY
 
     def wait_for(self, mode: str, seconds: float = 20, commit: str | None = None) -> bool:
