@@ -32,11 +32,13 @@ def d8(ctx: click.Context) -> ExitCode | None:
 @click.pass_obj
 def menu(run: Run) -> ExitCode:
     from d8.cli.failures import write_crash_log
-    from d8.menu.app import run_menu
+    from d8.menu.app import run_menu, warm_up
 
     if run.wants_json or run.is_yes:
         raise UsageError("the menu asks and draws: it takes neither --json nor --yes", "Use the command instead.")
-    return run_menu(run.conversation, lambda failure: write_crash_log(failure, run.settings))
+    conversation = run.conversation
+    warm_up()
+    return run_menu(conversation, lambda failure: write_crash_log(failure, run.settings))
 
 
 @d8.command(help="Try it all against a slave on this machine.")

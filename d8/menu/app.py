@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from d8 import __version__
@@ -12,6 +14,7 @@ from d8.menu.options import EXIT, OPTIONS, Option
 from d8.menu.prompts import Choice
 from d8.messages import message
 
+SLOW_MODULES = ("questionary", "d8.fleet.registry", "d8.menu.screens.build")
 CrashLog = Callable[[BaseException], Path]
 
 
@@ -34,6 +37,13 @@ def run_menu(conversation: Conversation, crash_log: CrashLog, options: Sequence[
         _pause(conversation)
 
 
+def warm_up() -> threading.Thread:
+    """Load what the options need while the operator reads the menu; return the thread that does it."""
+    thread = threading.Thread(target=lambda: [import_module(name) for name in SLOW_MODULES], daemon=True)
+    thread.start()
+    return thread
+
+
 def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> None:
     screen = conversation.screen
     try:
@@ -51,6 +61,7 @@ def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> Non
 
 
 def _pause(conversation: Conversation) -> None:
+    conversation.screen.gap()
     try:
         conversation.prompts.pause()
     except (KeyboardInterrupt, EOFError):

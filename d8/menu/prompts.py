@@ -120,12 +120,14 @@ class TerminalPrompts:
     def text(self, question: Message, default: str, check: Check) -> str:
         import questionary
 
-        def validate(answer: str) -> bool | str:
-            problem = problem_with(answer.strip(), check, self._translate)
-            return True if problem is None else problem
-
-        asked = questionary.text(self._said(question), default=default, validate=validate, qmark=" ", style=_style())
-        return str(asked.unsafe_ask()).strip()
+        answer = default
+        while True:
+            asked = questionary.text(self._said(question), default=answer, qmark=" ", style=_style())
+            answer = str(asked.unsafe_ask()).strip()
+            problem = problem_with(answer, check, self._translate)
+            if problem is None:
+                return answer
+            print(f"  {problem}")
 
     def confirm(self, question: Message) -> bool:
         import questionary
@@ -146,11 +148,11 @@ class TerminalPrompts:
 
 
 def problem_with(answer: str, check: Check, translate: Translate) -> str | None:
-    """Given an answer and its check, return what is wrong with it, in one line; None when it can be used."""
+    """Given an answer and its check, return what is wrong with it, in two lines; None when it can be used."""
     try:
         check(answer)
     except D8Error as error:
-        return f"{error.message.text(translate)}. {error.hint.text(translate)}"
+        return f"{error.message.text(translate)}\n  {error.hint.text(translate)}"
     return None
 
 

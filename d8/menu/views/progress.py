@@ -23,6 +23,7 @@ LAST_LINES = 6
 STEPS = list(StepName)
 REFRESHES_PER_SECOND = 8
 LONGEST_LINE = 160
+OUTCOME_INDENT = 8  # below the title
 
 
 class BuildProgress:
@@ -86,8 +87,8 @@ class BuildProgress:
         outcome = self._screen.text(event.outcome, "" if event.ok else "bad")
         self._running = None
         if self.is_live:
-            self._screen.draw(_left_and_right(Text.assemble(mark, _number(event.step), " ", title), took))
-            self._screen.draw(Padding(outcome, (0, 0, 0, 8)))
+            self._screen.draw(_left_and_right(Text.assemble(mark, _number(event.step), " ", title), took), is_wide=True)
+            self._screen.draw(outcome, indent=OUTCOME_INDENT)
         else:
             self._line(Text.assemble(_number(event.step), " ", mark, outcome, " (", took, ")"))
 

@@ -86,15 +86,16 @@ class Screen:
         """Write what failed and what to do about it."""
         self._marked(self.marks.bad, "bad", message)
         if hint:
-            self.draw(Padding(self.text(hint), (0, 0, 0, 2), expand=False))
+            self.draw(self.text(hint), indent=2)
 
     def command(self, line: str) -> None:
         """Write a line to be copied: never wrapped by us, so that it stays one line."""
         self.console.print(Text(" " * MARGIN + printable(line), style="command"), soft_wrap=True)
 
-    def draw(self, renderable: RenderableType) -> None:
-        """Write anything, within the margin."""
-        self.console.print(Padding(renderable, (0, 0, 0, MARGIN), expand=False))
+    def draw(self, renderable: RenderableType, indent: int = 0, is_wide: bool = False) -> None:
+        """Write anything, within the margin; `is_wide` up to the right edge."""
+        right = 1 if is_wide else 0
+        self.console.print(Padding(renderable, (0, right, 0, MARGIN + indent), expand=is_wide))
 
     def gap(self) -> None:
         """Write an empty line."""
@@ -113,7 +114,7 @@ class Screen:
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(self.text(name), Text(printable(value)) if isinstance(value, str) else value)
-        self.draw(table)
+        self.draw(table, indent=2)
 
     def table(self, headings: Sequence[Message], rows: Sequence[Sequence[Text | str]], flexible: int = 0) -> None:
         """Write a table without lines; the column `flexible` gives way first when the screen is narrow."""

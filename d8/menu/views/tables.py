@@ -62,7 +62,7 @@ def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: s
         if status.detail:
             screen.warn(message("{slave}: {detail}", slave=status.slave.slave_id, detail=status.detail))
             if status.advice:
-                screen.draw(Text("  ") + screen.text(status.advice))
+                screen.draw(screen.text(status.advice), indent=2)
 
 
 def draw_no_slaves(screen: Screen) -> None:
@@ -184,7 +184,8 @@ def draw_settings(screen: Screen, settings: Settings) -> None:
         elif isinstance(value, Path):
             shown = Text(printable(home_short(value)))
         else:
-            shown = screen.text(message("(empty)"), "note") if value is None else Text(printable(str(value)))
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            shown = screen.text(message("(empty)"), "note") if value is None else Text(printable(text))
         rows.append([setting.variable, shown])
     screen.table([message("Setting"), message("Value")], rows, flexible=1)
     screen.say(message("They are explained in {path}.", path=home_short(settings.env_file)), "note")
