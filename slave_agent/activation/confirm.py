@@ -36,12 +36,13 @@ def confirm(activation: Activation) -> dict[str, Any]:
 
 def finish_confirm(activation: Activation, record: Record) -> None:
     """Do what follows from a recorded confirmation; the guard repeats it if it was interrupted, and goes last."""
-    activation.keeper.boot_into(Mode.AGENT)
-    bootstrap_copy.adopt_rescue(activation.layout, record)
-    bootstrap_copy.remove_installer_secrets(record)
-    activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
-    _prune_releases(activation, record)
-    activation.keeper.disarm_guard()
+    with activation.store.finishing():
+        activation.keeper.boot_into(Mode.AGENT)
+        bootstrap_copy.adopt_rescue(activation.layout, record)
+        bootstrap_copy.remove_installer_secrets(record)
+        activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
+        _prune_releases(activation, record)
+        activation.keeper.disarm_guard()
 
 
 def _prune_releases(activation: Activation, record: Record) -> None:

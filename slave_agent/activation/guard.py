@@ -61,6 +61,8 @@ def _before_confirm(seen: Situation) -> GuardAction:
 
 
 def _with_bootstrap(seen: Situation) -> GuardAction:
+    if seen.swap_is_alive:  # a rollback brings the earlier release back
+        return GuardAction.WAIT
     if seen.answering is Mode.BOOTSTRAP:
         return GuardAction.WAIT if seen.keeps_agent_alive else GuardAction.DISARM
     if seen.answering is Mode.AGENT:

@@ -114,6 +114,12 @@ class RecordStore:
         raise ActivationError("A handover is running already.", "Wait for its end; ask with status.")
 
     @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Hold the lock of those who finish a confirmation: the agent's request and the guard may meet there."""
+        with _locked(self.path.with_name("finish.lock"), wait=True):
+            yield
+
+    @contextmanager
     def guarding(self) -> Iterator[bool]:
         """Whether this process is the one guard that loops; it stays so for the block."""
         with _locked(self.path.with_name("guard.lock"), wait=False) as is_ours:

@@ -78,7 +78,7 @@ def _runs_again(activation: Activation, record: Record, commit: str) -> bool:
         phase=Phase.CONFIRMED,
         commit=commit,
         confirmed_commit=commit,
-        previous_commit=None,
+        previous_commit=None if record.previous_commit == commit else record.previous_commit,
         deadline_boottime_seconds=None,
     )
     activation.keeper.boot_into(Mode.AGENT)

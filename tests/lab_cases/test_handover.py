@@ -166,6 +166,17 @@ def test_a_rebuild_keeps_the_agents_credential_and_can_be_rolled_back(slave: Sla
     assert slave.call("GET", "/api/version", slave.agent).status == 200
 
 
+def test_a_rebuild_that_is_given_up_lets_the_former_agent_run_again(slave: SlaveUnderTest) -> None:
+    slave.activate()
+    slave.call("POST", "/api/agent/bootstrap", slave.agent, {})
+    assert slave.wait_for("bootstrap")
+    rolled = slave.verb("rollback", "--wait")
+    assert rolled["mode"] == "agent"
+    assert slave.call("GET", "/api/version", slave.agent).status == 200
+    slave.host.reboot()
+    assert slave.wait_for("agent", 20)
+
+
 def test_debian_13_goes_the_whole_way(debian13_host: Host) -> None:
     slave = SlaveUnderTest(debian13_host, confirm_timeout_seconds=20).prepare()
     slave.activate()
