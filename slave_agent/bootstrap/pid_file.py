@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 from slave_agent.bootstrap.errors import AlreadyRunning
+from slave_agent.bootstrap.process_table import read_process
 from slave_agent.bootstrap.texts import say
 
 STOP_PATIENCE_SECONDS = 15.0
@@ -54,14 +55,23 @@ def _is_locked_by(descriptor: int, kind: int) -> bool:
 
 
 def stop_server(path: Path, wait: Callable[[float], None] = time.sleep) -> int | None:
-    """Stop the server that holds the pid file: TERM, then KILL after 15 s. Return its number, or None if there
-    was none.
+    """Stop the server that holds the pid file: TERM, then KILL after 15 s.
+
+    Returns its number once it is gone, or None if there was none.
     """
-    stopped = running_pid(path)
+    pid = running_pid(path)
     deadline = time.monotonic() + STOP_PATIENCE_SECONDS
     number = signal.SIGTERM
-    while (pid := running_pid(path)) is not None and pid == stopped:
+    while pid is not None and running_pid(path) == pid:
         os.kill(pid, number)
         number = signal.SIGKILL if time.monotonic() > deadline else signal.SIGTERM
         wait(0.1)
-    return stopped
+    while pid is not None and is_alive(pid) and time.monotonic() < deadline:
+        wait(0.02)
+    return pid
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, zombies not counted."""
+    process = read_process(pid)
+    return process is not None and process.state not in "ZX"

@@ -60,6 +60,8 @@ def serve(configuration: Configuration) -> None:
     log = CommandLog(configuration.log_file, configuration.language)
     os.environ.update(job_environment(configuration))
     stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     context = tls_context(configuration) if configuration.tls else None
     listener = listen(configuration)
     launcher = SupervisorLauncher(supervisor_command(), configuration.privilege == "auto")
@@ -70,8 +72,6 @@ def serve(configuration: Configuration) -> None:
     announce(configuration, server.port)
     for job_id in jobs.recover():
         log.note(f"[{job_id}] {say(configuration.language, 'picked_up')}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     stopping.wait()
     log.note(say(configuration.language, "stopping"))
