@@ -156,6 +156,20 @@ class Host:
         """Whether there is something at the path."""
         return self.run(["test", "-e", path], check=False).is_success
 
+    # --- who may log in ---
+
+    def set_password(self, password: str, user: str | None = None) -> None:
+        """Give the user (the profile's, unless told otherwise) a password."""
+        self.run(["chpasswd"], input=f"{user or self.user}:{password}\n")
+
+    def authorize(self, public_key: str, user: str | None = None) -> None:
+        """Let whoever has the key log in by ssh as the user, beside those who may already."""
+        script = (
+            'home=$(getent passwd "$1" | cut -d: -f6); install -d -m 700 -o "$1" -g "$1" "$home/.ssh";'
+            'cat >> "$home/.ssh/authorized_keys"; chown "$1:" "$home/.ssh/authorized_keys"'
+        )
+        self.run(["/bin/sh", "-euc", script, "authorize", user or self.user], input=f"{public_key.strip()}\n")
+
     # --- faults ---
 
     def cut(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import random
 import sys
 import uuid
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ class Lab:
             reap_stale_labs(places, say)
             _remove_orphaned_folders(places)
             taken = network.numbers_on_machine() | {lab.number for lab in all_labs(places)} | cgroups.claimed_numbers()
-            number = network.free_number(taken, first=os.getpid())
+            number = network.free_number(taken, first=random.choice(network.NUMBERS))
             while not cgroups.claim(cgroups.group_of_lab(number)):
                 taken.add(number)
                 number = network.free_number(taken, first=number)
@@ -288,11 +289,9 @@ def _give_credentials(host: Host, options: HostOptions) -> None:
     if host.exists("/usr/sbin/sshd"):  # the image's keys would make all hosts the same one to a client
         host.run("rm -f /etc/ssh/ssh_host_*_key*; ssh-keygen -q -A; systemctl restart ssh")
     if options.password is not None:
-        host.run(["chpasswd"], input=f"{host.user}:{options.password}\n")
+        host.set_password(options.password)
     if options.authorized_key is not None:
-        home = host.run(f"getent passwd {host.user} | cut -d: -f6").stdout.strip()
-        host.run(["install", "-d", "-m", "700", "-o", host.user, "-g", host.user, f"{home}/.ssh"])
-        host.push(f"{options.authorized_key}\n".encode(), f"{home}/.ssh/authorized_keys", owner=host.user, mode=0o600)
+        host.authorize(options.authorized_key)
 
 
 def _write(path: Path, text: str) -> None:

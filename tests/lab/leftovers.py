@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.lab import machine, procfs
+from tests.lab import cgroups, machine, procfs
 from tests.lab.forwarding import SWITCH
 
 ISOLATED = (
@@ -27,8 +27,12 @@ ISOLATED = (
 Snapshot = dict[str, list[str]]
 
 
-def take_snapshot(folders: Sequence[Path]) -> Snapshot:
-    """Return everything a lab could leave, by kind, as sorted lines."""
+def take_snapshot(folders: Sequence[Path], number_file: Path | None = None) -> Snapshot:
+    """Return everything a lab could leave, by kind, as sorted lines.
+
+    Control groups can't be hidden from each other by namespaces: the file, once it is there, says which are meant.
+    """
+    number = int(number_file.read_text()) if number_file and number_file.exists() else None
     rules = machine.run(["iptables-save"]).stdout.splitlines()
     links = json.loads(machine.run(["ip", "-json", "address"]).stdout)
     return {
@@ -37,7 +41,8 @@ def take_snapshot(folders: Sequence[Path]) -> Snapshot:
         "rules": sorted(line for line in rules if line.startswith("-")),
         "forwarding": [SWITCH.read_text().strip()],
         "processes": sorted(_processes()),
-        "files": sorted(str(path) for folder in folders for path in folder.rglob("*")),
+        "groups": [cgroups.group_of_lab(number)] if number in cgroups.claimed_numbers() and number else [],
+        "files": sorted(file for folder in folders for file in _files(folder, depth=3)),
     }
 
 
@@ -48,6 +53,16 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
         lines += [f"{kind}: left {item}" for item in after[kind] if item not in earlier]
         lines += [f"{kind}: lost {item}" for item in earlier if item not in after[kind]]
     return lines
+
+
+def _files(folder: Path, depth: int) -> list[str]:
+    """What is in the folder, so many levels down: whole disks of hosts need not be listed to be seen."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        found += [str(Path(parent) / name) for name in [*folders, *files]]
+        if len(Path(parent).relative_to(folder).parts) >= depth - 1:
+            folders.clear()
+    return found
 
 
 def _processes() -> list[str]:
@@ -85,6 +100,7 @@ def main() -> int:
     """Run as `leftovers.py --watch FOLDER… [--ready FILE | --after SECONDS] [--signal NAME…] -- ARGV`; print JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--watch", type=Path, action="append", default=[])
+    parser.add_argument("--number", type=Path, help="the file that will hold the lab's number")
     parser.add_argument("--ready", type=Path)
     parser.add_argument("--after", type=float, default=0.0)
     parser.add_argument("--signal", action="append", default=[])
@@ -92,24 +108,28 @@ def main() -> int:
     parser.add_argument("argv", nargs="+")
     options = parser.parse_args()
 
+    for point, kind in procfs.mount_points():  # the disks of other labs, which may end any moment
+        if kind == "overlay" and point.endswith("/root"):
+            machine.run(["umount", "--lazy", point], check=False)
     machine.run(["mount", "-t", "tmpfs", "tmpfs", "/run/systemd"])  # nspawn's own traces of other labs are not ours
     machine.run(["mkdir", "-p", "/run/systemd/nspawn/locks", "/run/systemd/nspawn/propagate"])
     machine.run(["ip", "link", "set", "lo", "up"])
     SWITCH.write_text("0")
     machine.run(["iptables", "-S"])
-    before = take_snapshot([*options.watch, Path("/run/systemd")])
+    watched = [*options.watch, Path("/run/systemd")]
+    before = take_snapshot(watched, options.number)
     process = subprocess.Popen(options.argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 60
     while options.ready and not options.ready.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(options.after)
-    during = take_snapshot([*options.watch, Path("/run/systemd")])
+    during = take_snapshot(watched, options.number)
     stop(process, options.signal, pause_seconds=0.1)
     output = process.communicate(timeout=90)[0].decode("utf-8", "replace")
     if options.then:
         output += machine.run(["sh", "-c", options.then], check=False, timeout_seconds=90).stderr
     _reap_orphans()
-    after = take_snapshot([*options.watch, Path("/run/systemd")])
+    after = take_snapshot(watched, options.number)
     result = {
         "returncode": process.returncode,
         "output": output,
