@@ -17,13 +17,14 @@ def master(tmp_path, lab: Lab) -> Master:
     return Master(tmp_path, lab.master_address)
 
 
-def wait_for_agent(master: Master, host: Host, seconds: float = 60) -> dict:
-    """Wait until `status` finds the agent well; return its row."""
+def wait_for_agent(master: Master, host: Host, commit: str, seconds: float = 60) -> None:
+    """Wait until `status` finds the agent of that commit answering on the host."""
     deadline = time.monotonic() + seconds
     while True:
-        [row] = statuses(master)
-        if row["state"] == "ok" or time.monotonic() > deadline:
-            return row
+        [row] = [row for row in statuses(master) if row["address"] == host.address]
+        if row["commit"] == commit and row["state"] in ("ok", "other_commit"):  # a checkout may move on meanwhile
+            return
+        assert time.monotonic() < deadline, row
         time.sleep(1)
 
 
@@ -63,7 +64,7 @@ def test_a_bare_debian_12_becomes_a_registered_slave_and_comes_back_after_a_rebo
     bare_host.run("test ! -e ~/d8_slave/server.key && test ! -e ~/d8_slave/config.json", bare_host.user)
 
     bare_host.reboot()
-    assert wait_for_agent(master, bare_host)["state"] == "ok"
+    wait_for_agent(master, bare_host, document["master_commit"])
 
     again = master.build(bare_host)
     assert (again["status"], again["commands"]) == ("success", [])
@@ -79,8 +80,9 @@ def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
 
 def test_debian_13(master: Master, debian13_host: Host):
     master.bring_bootstrap(debian13_host)
-    assert master.build(debian13_host)["status"] == "success"
-    assert statuses(master)[0]["state"] == "ok"
+    document = master.build(debian13_host)
+    assert document["status"] == "success"
+    wait_for_agent(master, debian13_host, document["master_commit"])
 
 
 def test_without_sudo_it_runs_and_an_administrator_can_make_it_survive_a_reboot(master: Master, no_sudo_host: Host):
@@ -94,7 +96,7 @@ def test_without_sudo_it_runs_and_an_administrator_can_make_it_survive_a_reboot(
 
     no_sudo_host.run(command, timeout_seconds=300)  # what the administrator does, word by word
     no_sudo_host.reboot()
-    assert wait_for_agent(master, no_sudo_host)["state"] == "ok"
+    wait_for_agent(master, no_sudo_host, document["master_commit"])
 
 
 def test_a_master_killed_in_the_middle_leaves_a_slave_that_answers_and_can_be_built(master: Master, bare_host: Host):
