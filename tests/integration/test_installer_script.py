@@ -336,6 +336,7 @@ def bare_path(tmp_path: Path) -> Path:
 
 def put_tool(folder: Path, name: str, script: str) -> None:
     tool = folder / name
+    tool.unlink(missing_ok=True)  # it may be a link to this machine's own tool, which must not be written through
     tool.write_text("#!/bin/sh\n" + script)
     tool.chmod(0o755)
 
