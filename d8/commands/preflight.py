@@ -40,16 +40,12 @@ class HostFacts:
     system: str
     architecture: str
     libc: str
-    libc_version: str
-    os_id: str
-    os_like: tuple[str, ...]
     os_name: str
     hostname: str
     machine_id: str
     addresses: tuple[str, ...]
     has_systemd: bool
     user: str
-    uid: int
     home: str
     privilege: Privilege
     pythons: dict[str, tuple[int, int]]
@@ -63,11 +59,6 @@ class HostFacts:
     bootstrap_config: str
     bootstrap_server: str
     bootstrap_pid: int | None
-
-    @property
-    def is_debian_like(self) -> bool:
-        """Whether packages are Debian's, by ID or ID_LIKE (Raspberry Pi OS calls itself raspbian)."""
-        return "debian" in (self.os_id, *self.os_like)
 
     @property
     def python(self) -> str:
@@ -117,16 +108,12 @@ def read(answer: str) -> HostFacts:
             system=raw["system"],
             architecture=raw["architecture"],
             libc=raw["libc"],
-            libc_version=raw["libc_version"],
-            os_id=raw["os_id"],
-            os_like=tuple(raw["os_like"]),
             os_name=raw["os_name"],
             hostname=raw["hostname"],
             machine_id=raw["machine_id"],
             addresses=tuple(raw["addresses"]),
             has_systemd=raw["has_systemd"],
             user=raw["user"],
-            uid=raw["uid"],
             home=raw["home"],
             privilege=Privilege(raw["sudo"]),
             pythons={path: (version[0], version[1]) for path, version in raw["pythons"].items()},

@@ -50,11 +50,11 @@ def os_release() -> dict[str, str]:
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
-def memory() -> tuple[int | None, int | None]:
-    """Return (total, available) memory in bytes."""
+def available_memory() -> int | None:
+    """Return the memory that programs could still get, in bytes."""
     lines = (line.split() for line in (read("/proc/meminfo") or "").splitlines())
     table = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) > 1}
-    return table.get("MemTotal"), table.get("MemAvailable", table.get("MemFree"))
+    return table.get("MemAvailable", table.get("MemFree"))
 
 
 def free_bytes(path: str) -> int | None:
@@ -112,33 +112,23 @@ def facts() -> dict[str, Any]:
     """Return everything that the master asks."""
     release = os_release()
     user = pwd.getpwuid(os.geteuid())
-    total, available = memory()
-    libc, libc_version = platform.libc_ver()
     managers = ("apt-get", "dnf", "yum", "pacman", "apk", "zypper")
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
-        "libc": libc or ("musl" if glob.glob("/lib/ld-musl-*") else ""),
-        "libc_version": libc_version,
-        "os_id": release.get("ID", ""),
-        "os_like": release.get("ID_LIKE", "").split(),
+        "libc": platform.libc_ver()[0] or ("musl" if glob.glob("/lib/ld-musl-*") else ""),
         "os_name": release.get("PRETTY_NAME", ""),
-        "kernel": platform.release(),
         "hostname": socket.gethostname(),
         "machine_id": (read("/etc/machine-id") or "").strip(),
         "addresses": addresses(),
         "has_systemd": os.path.isdir("/run/systemd/system"),
         "user": user.pw_name,
-        "uid": user.pw_uid,
         "home": os.environ.get("HOME") or user.pw_dir,
         "sudo": sudo(),
         "pythons": pythons(),
         "git": said("git", "--version"),
-        "docker": said("docker", "version", "--format", "{{.Server.Version}}"),
-        "compose": said("docker", "compose", "version", "--short") or said("docker-compose", "version", "--short"),
         "package_manager": next((name for name in managers if shutil.which(name)), None),
-        "memory_total_bytes": total,
-        "memory_available_bytes": available,
+        "memory_available_bytes": available_memory(),
         "disk_free_bytes": {path: free_bytes(path) for path in (user.pw_dir, "/opt", "/var/lib")},
         "bootstrap": {key: os.environ.get("D8_BOOTSTRAP_" + key.upper()) for key in ("config", "server", "pid")},
         "is_isolated": os.environ.get("D8_BOOTSTRAP_PRIVILEGE") == "none",
