@@ -117,7 +117,7 @@ def test_debian_11_boots_and_has_python_3_9(bullseye_host: Host) -> None:
 
 
 def test_ssh_lets_in_with_the_key_that_was_given(lab: Lab) -> None:
-    host = lab.host("ssh", packages=("openssh-client",), password="raspberry")
+    host = lab.host("ssh", password="raspberry")
     host.run("mkdir -p -m 700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/key", "mallory")
     key = host.read_text("/home/mallory/.ssh/key.pub").strip()
     options = "-i ~/.ssh/key -o StrictHostKeyChecking=no -o BatchMode=yes"
