@@ -12,25 +12,26 @@ import ssl
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from slave_agent.activation_client import ActivationClient
 from slave_agent.app import create_asgi_app
 from slave_agent.asgi import Gate
 from slave_agent.bootstrap.jobs import JobStore, SupervisorLauncher, package_supervisor
-from slave_agent.certificates import server_context
-from slave_agent.credentials import CredentialStore
-from slave_agent.errors import AgentError, CredentialsError
+from slave_agent.bootstrap.port_owner import describe_owner, find_port_owner
+from slave_agent.bootstrap.throttle import GuessThrottle
+from slave_agent.credentials import CredentialStore, context_of
+from slave_agent.errors import AgentError
 from slave_agent.host_rules import names_allowed
 from slave_agent.listening import ListenAddress, bind, parse_listen_address
 from slave_agent.models import AgentSettings, Credential
-from slave_agent.monitor.host_facts import hostname, port_owner
+from slave_agent.monitor.host_facts import hostname
 from slave_agent.process_runner import run
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
 from slave_agent.settings import load_settings
 from slave_agent.systemd_link import SystemdLink, take_systemd_link
-from slave_agent.throttle import GuessThrottle
 
 _log = logging.getLogger("slave_agent")
 _PRIVATE_UMASK = 0o077
@@ -47,9 +48,7 @@ class ServedCertificate:
         """Given a credential, present its certificate from now on. Raises CredentialsError, and then nothing has
         changed.
         """
-        if credential.certificate is None or credential.private_key is None:
-            raise CredentialsError("this credential has no certificate", "Enrol this slave again.")
-        self.context = server_context(credential.certificate, credential.private_key)
+        self.context = context_of(credential)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,12 +85,12 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         credentials=credentials,
         activation=ActivationClient(settings, run),
         jobs=_job_store(settings),
-        is_stopping=lambda: server.should_exit,
+        stopping_for=lambda: server.stopping_for,
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),
         accepted=lambda: credentials.credentials.accepted,
-        throttle=GuessThrottle(time.monotonic),
+        throttle=GuessThrottle(),
     )
     server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)
     where = ", ".join(str(ListenAddress(*one.getsockname()[:2])) for one in sockets)
@@ -103,7 +102,11 @@ def _listening_sockets(settings: AgentSettings, link: SystemdLink, listen: Liste
     if listen is None and link.passed_sockets:
         return link.sockets()
     address = listen or ListenAddress(settings.bind, settings.port)
-    return [bind(address, time.monotonic, time.sleep, port_owner)]
+    return [bind(address, time.monotonic, time.sleep, partial(_port_owner, settings.language))]
+
+
+def _port_owner(language: str, port: int) -> str:
+    return describe_owner(find_port_owner(port), port, language)
 
 
 def _job_store(settings: AgentSettings) -> JobStore:

@@ -52,7 +52,7 @@ def _answer_error(error: Exception) -> Response:
 def route_table(services: Services) -> RouteTable:
     """Given the services, return every route there is. Whatever Flask knows beyond it is not served."""
     health = Health(services.settings)
-    jobs = Jobs(services.jobs, services.is_stopping)
+    jobs = Jobs(services.jobs, services.stopping_for)
     files = Files(services.settings.state_dir / "work")
     return RouteTable(
         (

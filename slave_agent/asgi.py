@@ -8,6 +8,7 @@ routes.py.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from slave_agent.api.exchange import ClientGone, Exchange, refuse_other_content
 from slave_agent.api.problems import method_not_allowed, problem_of, problem_reply, too_many_guesses, unauthorized
+from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.errors import HttpProblem
 from slave_agent.host_rules import is_host_allowed, is_origin_own
 from slave_agent.models import Credential
 from slave_agent.routes import Route, RouteTable
 from slave_agent.states import Right
-from slave_agent.throttle import GuessThrottle
 from slave_agent.token_hashes import credential_for
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         HTTPScope,
         Scope,
     )
+
+HEADER_BYTES = 32 * 1024
 
 _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("slave_agent.access")
@@ -88,7 +91,7 @@ class Dispatcher:
             _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
 
     async def _answer(self, exchange: Exchange) -> None:
-        self._check_host_and_origin(exchange)
+        self._check_headers(exchange)
         credential = self._authenticate(exchange)
         route = self._find_route(exchange, credential)
         exchange.credential = credential
@@ -99,7 +102,11 @@ class Dispatcher:
         body = await exchange.body(route.body_limit_bytes)
         await self._flask(_with_credential(exchange.scope, credential), _replay(body), exchange.forward)
 
-    def _check_host_and_origin(self, exchange: Exchange) -> None:
+    def _check_headers(self, exchange: Exchange) -> None:
+        if sum(len(name) + len(value) for name, value in exchange.scope["headers"]) > HEADER_BYTES:
+            raise HttpProblem(
+                431, f"the headers are larger than {HEADER_BYTES} bytes", "Send fewer or shorter headers."
+            )
         host = exchange.header("host")
         if not is_host_allowed(host, self._gate.host_names):
             hint = "Use the slave's IP address or its hostname, or add the name to allowed_hosts in its settings."
@@ -120,9 +127,9 @@ class Dispatcher:
         credential = credential_for(token.strip(), self._gate.accepted())
         if credential is not None:
             return credential
-        retry_after_seconds = self._gate.throttle.record_wrong(exchange.address)
-        if retry_after_seconds is not None:
-            raise too_many_guesses(retry_after_seconds)
+        seconds = self._gate.throttle.count_wrong(exchange.address, time.monotonic())
+        if seconds is not None:
+            raise too_many_guesses(math.ceil(seconds))
         _log.warning("wrong token from %s", exchange.address)
         raise unauthorized("the token is wrong")
 

@@ -5,13 +5,11 @@ knows a token.
 from __future__ import annotations
 
 import hashlib
-import re
 import ssl
 from pathlib import Path
 
 from slave_agent.errors import CredentialsError
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a slave whose clock is wrong must still be able to enrol
 _HANDSHAKE_ROUNDS = 8
 _AGAIN = "Send a PEM certificate, its own private key and the CA that signed it."
@@ -31,17 +29,6 @@ def server_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
             f"certificate {certificate} with key {private_key} can't be used: {error}", _AGAIN
         ) from error
     return context
-
-
-def fingerprint(certificate_pem: str) -> str:
-    """Given PEM text, return the SHA-256 of its first certificate's DER (hex): what a client sees presented."""
-    found = _CERTIFICATE.search(certificate_pem)
-    if found is None:
-        raise CredentialsError("there is no PEM certificate in what was sent", _AGAIN)
-    try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(found.group())).hexdigest()
-    except ValueError as error:
-        raise CredentialsError(f"the certificate is not PEM: {error}", _AGAIN) from error
 
 
 def prove(server: ssl.SSLContext, ca_pem: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
 import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slave_agent.certificates import fingerprint, prove, server_context
+from slave_agent.certificates import prove, server_context
 from slave_agent.durable_files import write_atomically
 from slave_agent.errors import CredentialsError
 from slave_agent.models import Credential, CredentialSet, Enrolment, JsonObject
@@ -23,6 +24,7 @@ from slave_agent.states import CredentialKind
 from slave_agent.token_hashes import problem_with_hash
 
 STORE_NAME = "credentials.json"
+_LOOK_AT_DISK = "Look at the disk of this slave."
 _BUILD_AGAIN = "Build this slave again from the master (option 11)."
 
 
@@ -79,13 +81,16 @@ class CredentialStore:
         """
         if (problem := problem_with_hash(enrolment.token_sha256)) is not None:
             raise CredentialsError(f"token_sha256 {problem}", "Send the SHA-256 of a random token.")
-        presented = fingerprint(enrolment.certificate)
         with self._change:
             before = self.credentials
             offered = self._credential_of(enrolment)
-            if offered != before.newest:
-                self._write_proved_files(offered, enrolment)
-                self._replace(before, CredentialSet(before.current, offered, enrolment.slave_id))
+            try:
+                self._write_key_pair(offered, enrolment)
+                presented = prove(context_of(offered), enrolment.ca_certificate)
+                if offered != before.newest:
+                    self._replace(before, CredentialSet(before.current, offered, enrolment.slave_id))
+            finally:
+                self._remove_unused_files()
         return presented
 
     def confirm(self, presented: Credential) -> None:
@@ -97,6 +102,7 @@ class CredentialStore:
         """
         with self._change:
             self._confirm(presented)
+            self._remove_unused_files()
 
     def _confirm(self, presented: Credential) -> None:
         before = self.credentials
@@ -122,7 +128,6 @@ class CredentialStore:
             self._save(before)
             raise
         self._credentials = after
-        self._remove_unused_files()
 
     def _save(self, credentials: CredentialSet) -> None:
         try:
@@ -132,30 +137,26 @@ class CredentialStore:
                 f"{self.path} can't be written: {error}", "Look at the disk of this slave."
             ) from error
 
-    def _write_proved_files(self, offered: Credential, enrolment: Enrolment) -> None:
-        if offered.certificate is None or offered.private_key is None:
-            return
+    def _write_key_pair(self, offered: Credential, enrolment: Enrolment) -> None:
+        contents = ((offered.certificate, enrolment.certificate), (offered.private_key, enrolment.private_key))
         try:
-            offered.certificate.parent.mkdir(mode=0o700, exist_ok=True)
-            write_atomically(offered.certificate, enrolment.certificate.encode())
-            write_atomically(offered.private_key, enrolment.private_key.encode())
-            prove(server_context(offered.certificate, offered.private_key), enrolment.ca_certificate)
-        except (OSError, CredentialsError) as error:
-            self._remove_unused_files()
-            if isinstance(error, CredentialsError):
-                raise
+            (self._state_dir / "tls").mkdir(mode=0o700, exist_ok=True)
+            for path, text in contents:
+                if path is not None and not path.exists():  # named after its content: what exists is the same
+                    write_atomically(path, text.encode())
+        except OSError as error:
             raise CredentialsError(
                 f"the certificate can't be written: {error}", "Look at the disk of this slave."
             ) from error
 
     def _remove_unused_files(self) -> None:
-        """Keys that no credential names any more don't stay on the disk."""
+        """Keys that no credential names any more don't stay on the disk, the installer's included."""
         used = {
             path
             for credential in self.credentials.accepted
             for path in (credential.certificate, credential.private_key)
         }
-        for path in (self._state_dir / "tls").glob("agent-*"):
+        for path in (self._state_dir / "tls").glob("*"):
             if path not in used:
                 path.unlink(missing_ok=True)
 
@@ -200,6 +201,13 @@ def _fields(credential: Credential) -> JsonObject:
         "private_key": None if credential.private_key is None else str(credential.private_key),
         "kind": credential.kind,
     }
+
+
+def context_of(credential: Credential) -> ssl.SSLContext:
+    """Given a credential, return a context that presents its certificate. Raises CredentialsError if that can't be."""
+    if credential.certificate is None or credential.private_key is None:
+        raise CredentialsError("this credential has no certificate or no private key", _BUILD_AGAIN)
+    return server_context(credential.certificate, credential.private_key)
 
 
 def _key_pair_problems(certificate: Path | None, private_key: Path | None, name: str) -> list[str]:

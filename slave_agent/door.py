@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 FIRST_BYTE_SECONDS = 10.0
 HANDSHAKE_SECONDS = 10.0
+FAREWELL_SECONDS = 0.5  # for the client's half of the TLS farewell; idle clients must not hold a stop up
 CONNECTIONS_AT_MOST = 400
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _TLS_HANDSHAKE_RECORD = 0x16
@@ -90,20 +91,25 @@ class Door:
         is_handed_over = False
         try:
             connection.setblocking(False)
+            connection.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # or head and body wait 40 ms for each other
             if context is not None and await _first_byte(connection) != _TLS_HANDSHAKE_RECORD:
                 await _say_https(connection)
                 return
-            timeout = None if context is None else HANDSHAKE_SECONDS
-            loop = asyncio.get_running_loop()
             is_handed_over = True  # from here on asyncio closes it, whatever happens
-            await loop.connect_accepted_socket(
-                self._new_protocol, connection, ssl=context, ssl_handshake_timeout=timeout
-            )
+            await self._hand_over(connection, context)
         except OSError as error:  # reset, timeout (TimeoutError is one) or ssl.SSLError: the client's affair
             _log.debug("connection dropped before its first request: %s", error)
         finally:
             if not is_handed_over:
                 connection.close()
+
+    async def _hand_over(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        deadlines = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": FAREWELL_SECONDS}
+        await asyncio.get_running_loop().connect_accepted_socket(
+            self._new_protocol, connection, ssl=context, **(deadlines if context else {})
+        )
 
 
 async def _first_byte(connection: socket.socket) -> int | None:

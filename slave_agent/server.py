@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from slave_agent.asgi import HEADER_BYTES
 from slave_agent.door import Door
 from slave_agent.systemd_link import SystemdLink
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 HEADER_SECONDS = 10.0
 STUCK_READER_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 30
-HEADER_BYTES = 32 * 1024
 FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
 
 
@@ -85,6 +87,7 @@ class AgentServer(uvicorn.Server):
         self._tls = tls
         self._link = link
         self._door: Door | None = None
+        self._stop_began: float | None = None
         super().__init__(
             uvicorn.Config(
                 application,
@@ -119,6 +122,16 @@ class AgentServer(uvicorn.Server):
         if self._door is not None:
             self._door.close()
         await super().shutdown(sockets=[])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Given the signal that stops us, remember when it came."""
+        self._stop_began = self._stop_began or time.monotonic()
+        super().handle_exit(sig, frame)
+
+    @property
+    def stopping_for(self) -> float:
+        """For how many seconds the server has been stopping; 0.0 while it is not."""
+        return 0.0 if self._stop_began is None else time.monotonic() - self._stop_began
 
     def _new_protocol(self) -> asyncio.Protocol:
         return DeadlineProtocol(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())

@@ -13,10 +13,12 @@ from slave_agent.models import AgentSettings
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a route may need. `is_stopping` tells those that wait that the agent is on its way out."""
+    """Everything a route may need. `stopping_for` tells those that wait for how many seconds the agent has been on its
+    way out; 0.0 while it is not.
+    """
 
     settings: AgentSettings
     credentials: CredentialStore
     activation: ActivationClient
     jobs: JobStore
-    is_stopping: Callable[[], bool]
+    stopping_for: Callable[[], float]

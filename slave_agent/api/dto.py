@@ -1,34 +1,25 @@
-"""What clients send, checked as a whole: every wrong field is named at once. Pure."""
+"""What clients send, checked as a whole: every wrong field is named at once. Pure.
+
+The body of execute is not here: bootstrap and agent read it with the same function, in bootstrap/execute_request.py.
+"""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from slave_agent.bootstrap.job_models import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS
-from slave_agent.bootstrap.jobs import JOB_ID, JobRequest
 from slave_agent.errors import HttpProblem
 from slave_agent.models import Enrolment, JsonObject
 
 LONGEST_WAIT_SECONDS = 30.0
 LARGEST_WINDOW_BYTES = 1024 * 1024
 _DEFAULT_WINDOW_BYTES = 65536
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_UNIT_LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _Check = Callable[[Any], str | None]
-
-
-@dataclass(frozen=True)
-class ExecuteOrder:
-    """A command to run, and whether the answer waits for its end."""
-
-    job: JobRequest
-    is_waiting: bool
 
 
 @dataclass(frozen=True)
@@ -39,28 +30,6 @@ class OutputQuery:
     stderr_offset: int
     limit: int
     wait_seconds: float
-
-
-def execute_order(document: Any) -> ExecuteOrder:
-    """Given the body of POST /api/execute, return the order. Raises HttpProblem 422 naming every wrong field."""
-    optional: dict[str, _Check] = {
-        "working_dir": _path,
-        "timeout": _timeout,
-        "stdin": _sendable_text,
-        "env": _environment,
-        "id": _job_id,
-        "wait": _boolean,
-    }
-    fields = checked(document, {"command": _command}, optional)
-    job = JobRequest(
-        command=fields["command"],
-        working_dir=fields.get("working_dir"),
-        timeout_seconds=float(fields.get("timeout") or DEFAULT_TIMEOUT_SECONDS),
-        stdin=fields.get("stdin"),
-        env=fields.get("env") or {},
-        id=fields.get("id"),
-    )
-    return ExecuteOrder(job, fields.get("wait") is not False)
 
 
 def enrolment(document: Any) -> Enrolment:
@@ -127,55 +96,13 @@ def _refuse(problems: list[str]) -> None:
         raise HttpProblem(422, "; ".join(problems), "Mend these fields and send the request again.")
 
 
-def _sendable_text(value: Any) -> str | None:
-    return None if isinstance(value, str) and _is_utf8(value) else "a text"
-
-
-def _command(value: Any) -> str | None:
-    return (
-        None
-        if isinstance(value, str) and value.strip() and "\0" not in value and _is_utf8(value)
-        else "a shell command"
-    )
-
-
-def _path(value: Any) -> str | None:
-    is_path = isinstance(value, str) and value and "\0" not in value and _is_utf8(value)
-    return None if is_path else "the path of a folder"
-
-
-def _timeout(value: Any) -> str | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return (
-        None
-        if is_number and 0 < value <= LONGEST_TIMEOUT_SECONDS
-        else f"seconds, more than 0, at most {LONGEST_TIMEOUT_SECONDS:.0f}"
-    )
-
-
-def _environment(value: Any) -> str | None:
-    is_fine = isinstance(value, dict) and all(
-        _ENVIRONMENT_NAME.match(name) and isinstance(text, str) and "\0" not in text and _is_utf8(text)
-        for name, text in value.items()
-    )
-    return None if is_fine else "an object of names and texts"
-
-
-def _job_id(value: Any) -> str | None:
-    return None if isinstance(value, str) and JOB_ID.match(value) else "1 to 64 letters, digits, dashes or underscores"
-
-
-def _boolean(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "true or false"
-
-
 def _some_text(value: Any) -> str | None:
     return None if isinstance(value, str) and value.strip() and _is_utf8(value) else "a text that is not empty"
 
 
 def _name(value: Any) -> str | None:
     is_name = (
-        isinstance(value, str) and 0 < len(value) <= 128 and not _UNIT_LINE_BREAKERS.search(value) and _is_utf8(value)
+        isinstance(value, str) and 0 < len(value) <= 128 and not _CONTROL_CHARACTERS.search(value) and _is_utf8(value)
     )
     return None if is_name else "a name without control characters"
 

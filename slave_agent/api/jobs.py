@@ -5,12 +5,13 @@ thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
-from slave_agent.api.dto import execute_order, nothing, output_query
+from slave_agent.api.dto import nothing, output_query
 from slave_agent.api.exchange import Exchange
 from slave_agent.api.problems import json_reply
+from slave_agent.bootstrap.execute_request import read_execute_request
 from slave_agent.bootstrap.jobs import JobOutput, JobSnapshot, JobStore
 from slave_agent.errors import HttpProblem
 from slave_agent.routes import EXECUTE_BODY_BYTES, SMALL_BODY_BYTES
@@ -19,30 +20,31 @@ _SHORTEST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
 _PAUSE_GROWTH = 1.3
 _CANCEL_SECONDS = 20.0
+_PATIENCE_WHEN_STOPPING_SECONDS = 2.0  # what is nearly done gets its answer
 
 _Look = TypeVar("_Look")
 
 
 class Jobs:
-    """Given the job store and how to know that the agent is stopping."""
+    """Given the job store and for how many seconds the agent has been stopping (0.0 while it is not)."""
 
-    def __init__(self, store: JobStore, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, store: JobStore, stopping_for: Callable[[], float]) -> None:
         self._store = store
-        self._is_stopping = is_stopping
+        self._stopping_for = stopping_for
 
     async def execute(self, exchange: Exchange) -> None:
         """POST /api/execute: 200 with the result, or 202 with the job if the client does not wait for it."""
-        order = execute_order(await exchange.json(EXECUTE_BODY_BYTES))
-        snapshot = await asyncio.to_thread(self._store.start, order.job)
+        asked = read_execute_request(await exchange.json(EXECUTE_BODY_BYTES))
+        snapshot = await asyncio.to_thread(self._store.start, asked.job)
         where = {"Location": f"/api/jobs/{snapshot.id}"}
-        if not order.is_waiting:
+        if not asked.wait:
             await exchange.send(json_reply(202, {"id": snapshot.id, "state": snapshot.state}, where))
             return
         seconds = snapshot.timeout_seconds + 60.0  # the job's own deadline ends it; its sweep may take a moment more
         snapshot = await self._until(exchange, seconds, lambda: self._store.snapshot(snapshot.id), _has_ended)
         if not snapshot.state.has_ended:
-            hint = f"Ask GET /api/jobs/{snapshot.id} again in a moment."
-            raise HttpProblem(503, "the agent is stopping; the command goes on", hint, where | {"Retry-After": "2"})
+            hint = f"GET /api/jobs/{snapshot.id} tells what became of it, once the agent is back."
+            raise HttpProblem(503, "the agent stops before the command has ended", hint, where | {"Retry-After": "2"})
         await exchange.send(json_reply(200, await asyncio.to_thread(self._store.reply, snapshot)))
 
     async def output(self, exchange: Exchange) -> None:
@@ -68,27 +70,28 @@ class Jobs:
     async def _until(
         self, exchange: Exchange, seconds: float, look: Callable[[], _Look], is_enough: Callable[[_Look], bool]
     ) -> _Look:
-        """Look again and again until it is enough, the time is up, the client is gone or the agent stops; return the
-        last look.
+        """Look again and again until it is enough, the time is up, the client is gone or the agent can't wait any
+        longer; return the last look.
         """
+        now = asyncio.get_running_loop().time
+        give_up = now() + seconds
+        pause = _SHORTEST_PAUSE_SECONDS
         gone = asyncio.ensure_future(exchange.until_gone())
         try:
-            return await self._poll(gone, seconds, look, is_enough)
+            while True:
+                seen = await asyncio.to_thread(look)
+                left = give_up - now()
+                if (
+                    is_enough(seen)
+                    or left <= 0
+                    or gone.done()
+                    or self._stopping_for() > _PATIENCE_WHEN_STOPPING_SECONDS
+                ):
+                    return seen
+                await asyncio.wait([gone], timeout=min(pause, left))
+                pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
         finally:
             gone.cancel()
-
-    async def _poll(
-        self, gone: asyncio.Future[None], seconds: float, look: Callable[[], _Look], is_enough: Callable[[_Look], bool]
-    ) -> _Look:
-        give_up = asyncio.get_running_loop().time() + seconds
-        pause = _SHORTEST_PAUSE_SECONDS
-        while True:
-            seen = await asyncio.to_thread(look)
-            left = give_up - asyncio.get_running_loop().time()
-            if is_enough(seen) or left <= 0 or gone.done() or self._is_stopping():
-                return seen
-            await asyncio.wait([gone], timeout=min(pause, left))
-            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
 
 
 def _has_ended(snapshot: JobSnapshot) -> bool:
@@ -97,6 +100,3 @@ def _has_ended(snapshot: JobSnapshot) -> bool:
 
 def _has_news(output: JobOutput) -> bool:
     return bool(output.stdout or output.stderr) or output.snapshot.state.has_ended
-
-
-Handler = Callable[[Exchange], Awaitable[None]]

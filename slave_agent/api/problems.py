@@ -68,7 +68,7 @@ def unauthorized(detail: str) -> HttpProblem:
 def too_many_guesses(retry_after_seconds: int) -> HttpProblem:
     """The 429 of an address that keeps guessing. The right token works at once all the same."""
     hint = f"Wait {retry_after_seconds} s, or use the right token."
-    headers = {"Retry-After": str(retry_after_seconds), "WWW-Authenticate": "Bearer"}
+    headers = {"Retry-After": str(max(1, retry_after_seconds)), "WWW-Authenticate": "Bearer"}
     return HttpProblem(429, "too many wrong tokens from this address", hint, headers)
 
 

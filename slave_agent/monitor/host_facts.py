@@ -132,21 +132,5 @@ def process_facts() -> JsonObject:
     }
 
 
-def port_owner(port: int) -> str:
-    """Given a port, name the process that listens there, as far as this user may see it."""
-    try:
-        listening = [
-            one
-            for one in psutil.net_connections("tcp")
-            if one.status == psutil.CONN_LISTEN and tuple(one.laddr)[1:2] == (port,)
-        ]
-        pid = next((one.pid for one in listening if one.pid), None)
-        if pid is not None:
-            return f"process {pid} ({psutil.Process(pid).name()})"
-    except (psutil.Error, OSError):
-        pass
-    return "a process of another user"
-
-
 def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

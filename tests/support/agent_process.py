@@ -34,7 +34,7 @@ class Answer:
     """One HTTP answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
     fingerprint: str | None = None
 
@@ -100,7 +100,7 @@ class RunningAgent:
             connection.request(method, path, body=body, headers=sent)
             fingerprint = presented_fingerprint(connection.sock)
             response = connection.getresponse()
-            return Answer(response.status, dict(response.headers), response.read(), fingerprint)
+            return Answer(response.status, response.headers, response.read(), fingerprint)
         finally:
             connection.close()
 
@@ -182,6 +182,7 @@ def write_settings(folder: Path, **overrides: Any) -> Path:
 
 def write_credentials(folder: Path, token: str, pair: Pair, kind: str = "installer") -> Path:
     """credentials.json and the key pair of an agent that was just installed."""
+    private_folder(folder / "state")
     tls = private_folder(folder / "state" / "tls")
     certificate = write_private(tls / "installer.crt", pair.certificate)
     private_key = write_private(tls / "installer.key", pair.private_key)

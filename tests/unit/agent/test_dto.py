@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from slave_agent.api.dto import OutputQuery, enrolment, nothing, output_query
+from slave_agent.api.exchange import parse_json, refuse_other_content
+from slave_agent.errors import HttpProblem
+
+ENROLMENT = {
+    "slave_id": "slave-1",
+    "token_sha256": "ab" * 32,
+    "certificate": "PEM",
+    "private_key": "PEM",
+    "ca_certificate": "PEM",
+}
+
+
+def test_an_enrolment_is_read() -> None:
+    assert enrolment(ENROLMENT).slave_id == "slave-1"
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    with pytest.raises(HttpProblem) as failure:
+        enrolment({"slave_id": "a\nb", "certificate": 7, "private_key": "", "extra": 1})
+    assert failure.value.status == 422
+    for name in ("slave_id", "certificate", "private_key", "extra", "ca_certificate", "token_sha256"):
+        assert name in failure.value.message
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 7, ENROLMENT | {"certificate": "\ud800"}])
+def test_what_is_no_enrolment_is_refused(document: object) -> None:
+    with pytest.raises(HttpProblem) as failure:
+        enrolment(document)
+    assert failure.value.status == 422
+
+
+def test_a_call_without_fields_takes_none() -> None:
+    nothing({})
+    with pytest.raises(HttpProblem, match="force"):
+        nothing({"force": True})
+
+
+def test_a_query_has_defaults() -> None:
+    assert output_query(b"") == OutputQuery(0, 0, 65536, 0)
+    assert output_query(b"offset=5&stderr_offset=6&limit=7&wait=2.5") == OutputQuery(5, 6, 7, 2.5)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"offset=-1",
+        b"offset=x",
+        b"offset=1.5",
+        b"limit=99999999999",
+        b"wait=31",
+        b"wait=nan",
+        b"wait=-1",
+        b"size=3",
+        b"offset=",
+    ],
+)
+def test_a_wrong_query_is_named(query: bytes) -> None:
+    with pytest.raises(HttpProblem) as failure:
+        output_query(query)
+    assert failure.value.status == 422
+    assert query.partition(b"=")[0].decode() in failure.value.message
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"{'a': 1}", b"[" * 100000, b"nul"])
+def test_what_is_not_json_is_told(body: bytes) -> None:
+    with pytest.raises(HttpProblem) as failure:
+        parse_json(body)
+    assert failure.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b"{}"])
+def test_no_body_is_an_empty_object(body: bytes) -> None:
+    assert parse_json(body) == {}
+
+
+@pytest.mark.parametrize("kind", ["", "application/json", "Application/JSON; charset=utf-8"])
+def test_json_is_taken(kind: str) -> None:
+    refuse_other_content(kind)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_what_a_form_can_send_is_refused(kind: str) -> None:
+    with pytest.raises(HttpProblem) as failure:
+        refuse_other_content(kind)
+    assert failure.value.status == 415
