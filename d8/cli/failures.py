@@ -38,7 +38,7 @@ def guarded(work: Callable[[], ExitCode], wants_json: bool, translate: Translate
     except Exception as failure:
         error = D8Error(
             "this should not have happened: {kind}: {reason}",
-            "The details are in {path}.",
+            "The details are in:\n{path}",
             kind=type(failure).__name__,
             reason=failure,
             path=write_crash_log(failure, settings),

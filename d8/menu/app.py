@@ -56,7 +56,7 @@ def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> Non
     except Exception as error:
         screen.error(
             message("this should not have happened: {kind}: {reason}", kind=type(error).__name__, reason=error),
-            message("The details are in {path}.", path=crash_log(error)),
+            message("The details are in:\n{path}", path=crash_log(error)),
         )
 
 

@@ -86,11 +86,18 @@ class Screen:
         """Write what failed and what to do about it."""
         self._marked(self.marks.bad, "bad", message)
         if hint:
-            self.draw(self.text(hint), indent=2)
+            self.say_with_commands(hint, indent=2)
 
-    def command(self, line: str) -> None:
+    def say_with_commands(self, message: Message, indent: int = 0) -> None:
+        """Write a message whose first line is a paragraph and whose further lines are to be copied."""
+        first, *commands = message.text(self.translate).split("\n")
+        self.draw(Text(printable(first)), indent)
+        for command in commands:
+            self.command(command, indent)
+
+    def command(self, line: str, indent: int = 0) -> None:
         """Write a line to be copied: never wrapped by us, so that it stays one line."""
-        self.console.print(Text(" " * MARGIN + printable(line), style="command"), soft_wrap=True)
+        self.console.print(Text(" " * (MARGIN + indent) + printable(line), style="command"), soft_wrap=True)
 
     def draw(self, renderable: RenderableType, indent: int = 0, is_wide: bool = False) -> None:
         """Write anything, within the margin; `is_wide` up to the right edge."""
@@ -135,7 +142,7 @@ class Screen:
         grid.add_row(Text(mark, style=style), Text(printable(first), style=style if style == "bad" else ""))
         self.draw(grid)
         for command in commands:
-            self.command(f"  {command}")
+            self.command(command, indent=2)
 
 
 def make_console(stderr: bool = False, environ: Mapping[str, str] | None = None) -> Console:

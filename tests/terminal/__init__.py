@@ -1,0 +1,1 @@
+"""The menu in a real terminal."""

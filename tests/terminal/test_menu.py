@@ -1,0 +1,141 @@
+"""The menu as the operator sees it, at 80 by 24, in both languages, with and without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.terminal import Terminal
+
+SPANISH_MENU = """
+  D8 0.1.0
+
+  >   1  Estado de la flota
+      7  Logs de build
+      9  Configuración y diagnóstico
+     10  Generar Scripts
+     11  Build & Registro Automático
+     16  Eliminar un slave
+      0  Salir
+
+  Opción:    escribe un número o usa las flechas, y Enter"""
+ENGLISH_MENU = """
+  D8 0.1.0
+
+  >   1  Fleet status
+      7  Build logs
+      9  Settings and doctor
+     10  Generate scripts
+     11  Build & automatic registration
+     16  Remove a slave
+      0  Exit
+
+  Option:    type a number or use the arrows, then Enter"""
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def start(*words: str, **options: str) -> Terminal:
+        opened.append(Terminal(*words, folder=tmp_path, **options))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "menu", "last_word", "farewell"),
+    [("es", SPANISH_MENU, "y Enter", "Hasta luego."), ("en", ENGLISH_MENU, "then Enter", "Bye.")],
+)
+def test_the_menu_in_both_languages_and_out_by_0(
+    open_terminal: Open, language: str, menu: str, last_word: str, farewell: str
+) -> None:
+    terminal = open_terminal(D8_LANG=language)
+    assert terminal.wait_for(last_word) == menu
+    terminal.press("0\r")
+    assert terminal.wait_for_end() == 0
+    assert farewell in terminal.text
+
+
+def test_a_typed_number_is_shown_and_marks_its_line(open_terminal: Open) -> None:
+    terminal = open_terminal(D8_LANG="es")
+    terminal.wait_for("y Enter")
+    terminal.press("11")
+    shown = terminal.wait_for("Opción: 11")
+    assert "  >  11  Build & Registro Automático" in shown
+
+
+def test_10_shows_the_script_and_the_next_steps(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(D8_LANG="es")
+    terminal.wait_for("y Enter")
+    terminal.press("10\r")
+    shown = terminal.wait_for("Enter: volver al menú")
+    [script] = (tmp_path / "installers").glob("install_slave_*.sh")
+    assert "Generar Scripts" in shown and "Válido hasta" in shown and "opción 11" in shown
+    assert script.name in "".join(terminal.everything.split())
+    terminal.press("\r")
+    terminal.wait_for("y Enter")
+
+
+def test_a_failed_build_says_what_and_returns_to_the_menu(open_terminal: Open) -> None:
+    terminal = open_terminal(D8_LANG="es", D8_SLAVE_PORT="9")
+    terminal.wait_for("y Enter")
+    terminal.press("11\r")
+    terminal.wait_for("Dirección del slave")
+    terminal.press("not an address\r")
+    terminal.wait_for("no es una dirección")
+    terminal.press("\x01\x0b127.0.0.1\r")
+    terminal.wait_for("¿Construir")
+    terminal.press("s\r")
+    shown = terminal.wait_for("Enter: volver al menú")
+    assert "127.0.0.1 rechaza la conexión en el puerto 9" in shown
+    terminal.press("\r")
+    terminal.wait_for("y Enter")
+    terminal.press("7\r")
+    terminal.wait_for("¿Qué build?")
+    terminal.press("1\r")
+    assert "fallido" in terminal.wait_for("Enter: volver al menú")
+
+
+@pytest.mark.parametrize("option", ["11", "16"])
+def test_ctrl_c_inside_an_option_returns_and_in_the_menu_leaves(open_terminal: Open, option: str) -> None:
+    terminal = open_terminal(D8_LANG="en")
+    terminal.wait_for("then Enter")
+    terminal.press(f"{option}\r")
+    if option == "11":
+        terminal.wait_for("Address of the slave")
+        terminal.press("\x03")
+        terminal.wait_for("cancelled")
+    terminal.wait_for("Enter: back to the menu")
+    terminal.press("\r")
+    terminal.wait_for("then Enter")
+    terminal.press("\x03")
+    assert terminal.wait_for_end() == 0
+    assert "Traceback" not in terminal.everything
+
+
+def test_without_colour_no_colour_is_sent(open_terminal: Open) -> None:
+    terminal = open_terminal(D8_LANG="en", NO_COLOR="1")
+    terminal.wait_for("then Enter")
+    terminal.press("9\r")
+    terminal.wait_for("Enter: back to the menu")
+    assert b"\x1b[32m" not in terminal.raw and b"\x1b[1;36m" not in terminal.raw
+
+
+def test_a_dumb_terminal_gets_plain_lines(open_terminal: Open) -> None:
+    terminal = open_terminal(D8_LANG="en", TERM="dumb")
+    terminal.wait_for("Option:")
+    terminal.press("9\r")
+    terminal.wait_for("Enter: back to the menu")
+    assert b"\x1b" not in terminal.raw
+    terminal.press("\r")
+    terminal.wait_for("Option:")
+    terminal.press("0\r")
+    assert terminal.wait_for_end() == 0

@@ -1,0 +1,108 @@
+"""What is drawn: safe text, times, a build's progress in a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from d8.build.events import BuildEvent, CommandStarted, Notice, OutputLine, StepEnded, StepName, StepStarted
+from d8.menu.views.durations import clock, duration
+from d8.menu.views.printable import printable, printable_lines
+from d8.menu.views.progress import BuildProgress
+from d8.menu.views.screen import THEME, Screen, make_console
+from d8.messages import message
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ñ ✓", "plain ñ ✓"),
+        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
+        ("over\rwrite", "over\\x0dwrite"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\tb", "a   b"),
+        ("evil\u202etxt", "evil\\u202etxt"),
+        ("nul\x00", "nul\\x00"),
+        ("two\nlines", "two\\x0alines"),
+    ],
+)
+def test_control_characters_become_visible(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_lines_stay_lines() -> None:
+    assert printable_lines("a\r\nb\x1b\n") == ["a", "b\\x1b", ""]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "as_clock", "as_duration"),
+    [(0, "0:00", "0.0 s"), (9.96, "0:09", "10 s"), (65, "1:05", "1 min 5 s"), (3725, "1:02:05", "1 h 2 min"),
+     (90000, "25:00:00", "1 d 1 h")],
+)  # fmt: skip
+def test_times(seconds: float, as_clock: str, as_duration: str) -> None:
+    assert (clock(seconds), duration(seconds)) == (as_clock, as_duration)
+
+
+EVENTS: list[BuildEvent] = [
+    StepStarted(StepName.CONNECTIVITY, message("Connectivity")),
+    CommandStarted("first line\nsecond line"),
+    OutputLine("\x1b[31mred"),
+    *[OutputLine(f"line {number}") for number in range(20)],
+    Notice(message("a strategy was skipped")),
+    Notice(message("warned\nsudo a command that must stay on one line whatever the width of the screen is"), True),
+    StepEnded(StepName.CONNECTIVITY, True, message("it answers"), 3.2),
+    StepStarted(StepName.PREFLIGHT, message("What the host offers")),
+    StepEnded(StepName.PREFLIGHT, False, message("it is full"), 1.0),
+]
+
+
+def drawn(is_terminal: bool) -> str:
+    console = Console(
+        file=io.StringIO(), force_terminal=is_terminal, width=60, height=24, theme=THEME, no_color=True, highlight=False
+    )
+    ticks = iter(range(1000))
+    with BuildProgress(Screen(console=console), now=lambda: float(next(ticks))) as progress:
+        for event in EVENTS:
+            progress(event)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_progress_in_a_pipe_is_plain_lines() -> None:
+    shown = drawn(is_terminal=False)
+    assert "\x1b" not in shown
+    assert "[1/8] Connectivity" in shown and "$ first line …" in shown and "line 19" in shown
+    assert "\\x1b[31mred" in shown and "✓ it answers (3.2 s)" in shown and "✗ it is full" in shown
+
+
+def test_progress_in_a_terminal_keeps_the_finished_steps() -> None:
+    shown = drawn(is_terminal=True)
+    assert "\x1b[31mred" not in shown
+    assert "it answers" in shown and "3.2 s" in shown
+
+
+def test_a_command_in_a_message_stays_on_one_line() -> None:
+    line = "sudo a command that must stay on one line whatever the width of the screen is"
+    assert any(line in text for text in drawn(is_terminal=False).splitlines())
+
+
+def test_the_changing_part_fits_a_small_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, theme=THEME)
+    progress = BuildProgress(Screen(console=console))
+    for event in EVENTS[:23]:
+        progress(event)
+    lines = console.render_lines(progress._picture())
+    assert len(lines) <= 8
+    text = "\n".join("".join(segment.text for segment in line) for line in lines)
+    assert "line 19" in text and "line 13" not in text
+
+
+def test_no_color_is_respected() -> None:
+    assert make_console(environ={"NO_COLOR": ""}).no_color and not make_console(environ={}).no_color
+
+
+def test_a_terminal_without_unicode_gets_plain_marks() -> None:
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), theme=THEME)
+    assert Screen(console=console).marks.ok == "+"
