@@ -131,28 +131,35 @@ def _up(options: argparse.Namespace, places: Places) -> int:
 
 
 def _list(options: argparse.Namespace, places: Places) -> int:
-    labs = all_labs(places)
     rows = [
         {
             "lab": lab.number,
-            "kept": bool(lab.record and lab.record.is_kept),
+            "ends": _end_of(lab),
             "name": host.name,
             "address": host.address,
             "profile": host.profile.value,
             "user": host.user,
             "state": _state(host),
         }
-        for lab in labs
+        for lab in all_labs(places)
+        if options.lab in (None, lab.number)
         for host in lab.hosts()
     ]
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
     for row in rows:
-        print("\t".join(str(value) for value in (f"lab {row['lab']}", *list(row.values())[2:])))
+        print("\t".join(str(value) for value in row.values()))
     if not rows:
         print("no hosts: `python3 -m tests.lab up` makes one")
     return 0
+
+
+def _end_of(lab: Lab) -> str:
+    """Return what ends the lab: only `down` may be used on one, the other belongs to a test run."""
+    if lab.is_stale or lab.record is None:
+        return "stale"
+    return "with down" if lab.record.is_kept else f"with process {lab.record.owner_pid}"
 
 
 def _state(host: Host) -> str:
