@@ -59,13 +59,17 @@ def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]
 
 
 def place_adoption(layout: Layout) -> None:
-    """Leave an enabled user unit that takes over once the user's manager runs; only below the user's real home."""
-    if layout.units.parents[2] not in layout.opt.parents:
-        return
+    """Leave an enabled user unit that takes over once the user's manager runs."""
     wants = layout.units / "default.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
     write_file(layout.units / units.ADOPT, units.render_adopt_unit(layout))
     point_link(wants / units.ADOPT, layout.units / units.ADOPT)
+
+
+def is_where_a_user_manager_looks(layout: Layout) -> bool:
+    """Whether this is the user's own installation; one in another folder (a demonstration) leaves the home alone."""
+    home = layout.units.parents[2]
+    return layout.opt == home / ".local/share/d8-agent/opt"
 
 
 def _check(layout: Layout, settings: InstallSettings) -> None:
@@ -90,7 +94,7 @@ def _record(activation: Activation, settings: InstallSettings, before: Record | 
         )
     secrets = before.installer_secrets if before else ()
     command = None
-    if layout.scope is Scope.NOHUP:
+    if layout.scope is Scope.NOHUP and is_where_a_user_manager_looks(layout):
         facts = gather_facts(activation.runner, may_ask=False)
         command = persistence_command(facts, layout.scope, cron_lines(layout))
     fresh = Record(

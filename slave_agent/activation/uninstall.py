@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from slave_agent.activation import agent_user, bootstrap_copy, facts, processes, units
@@ -10,6 +11,9 @@ from slave_agent.activation.files import remove_tree
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
 from slave_agent.activation.states import Scope
 from slave_agent.activation.swap import stop_plain_bootstrap
+
+
+OUR_PARENTS = ("d8-agent", "share", ".local")
 
 
 def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]:
@@ -41,8 +45,8 @@ def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:
             root.rmdir()
     if layout.scope is Scope.SYSTEM:
         remove_tree(HELPER_FOLDER)
-    elif not keep_bootstrap and layout.opt.parent.is_dir() and not any(layout.opt.parent.iterdir()):
-        layout.opt.parent.rmdir()
+    elif not keep_bootstrap:
+        _remove_if_empty(*(folder for folder in list(layout.opt.parents)[:3] if folder.name in OUR_PARENTS))
 
 
 def _forget_adoption(layout: Layout) -> None:
@@ -56,10 +60,13 @@ def _remove_empty(layout: Layout) -> None:
     """The folders of user units that held only ours."""
     if layout.scope is Scope.SYSTEM:
         return
-    for folder in (
-        *(layout.units / name for name in ("default.target.wants", "sockets.target.wants", "timers.target.wants")),
-        *(layout.units, layout.units.parent),
-    ):
+    wants = [layout.units / f"{name}.target.wants" for name in ("default", "sockets", "timers")]
+    _remove_if_empty(*wants, layout.units, layout.units.parent, layout.units.parents[1])
+
+
+def _remove_if_empty(*folders: Path) -> None:
+    """Remove folders from the inside out, as long as nobody else's things are in them."""
+    for folder in folders:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 

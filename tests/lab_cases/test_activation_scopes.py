@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support.handover import SlaveUnderTest, wait_until
+
+FORBIDDEN = ("sudo", "systemctl", "systemd-run", "loginctl", "crontab", "apt-get")
 
 TIMEOUT_SECONDS = 15.0
 
@@ -148,3 +151,30 @@ def test_plain_processes_leave_nothing_behind(no_sudo_host: Host) -> None:
     assert wait_until(lambda: not slave.host.exists(slave.opt), 20)
     assert left_in_home(slave) == []
     assert "bob" not in slave.host.run("ps -eo user=,args= | grep -v ps", check=False).stdout
+
+
+def test_the_verbs_work_as_jobs_of_a_bootstrap_without_rights(no_sudo_host: Host) -> None:
+    slave = prepared(no_sudo_host, "nohup")
+    slave.verb_as_job("install", json.dumps(slave.settings()))
+    assert slave.verb_as_job("stage")["healthy"] is True
+    assert slave.verb_as_job("handover")["started"] is True
+    assert slave.wait_for("agent")
+    slave.enrol_and_confirm()
+    kill(slave, "-m slave_agent")
+    assert slave.wait_for("agent", TIMEOUT_SECONDS)
+
+
+def test_plain_processes_touch_neither_sudo_nor_systemd_nor_cron(bare_host: Host) -> None:
+    """As in a demonstration on the operator's own machine: another home, and rights that must not be used."""
+    bare_host.run("mkdir -p /home/pi/elsewhere && chown pi: /home/pi/elsewhere")
+    for name in FORBIDDEN:
+        witness = f'#!/bin/sh\necho {name} "$@" >> /tmp/forbidden\nexit 1\n'
+        bare_host.push(witness.encode(), f"/usr/local/bin/{name}", mode=0o755)
+    slave = SlaveUnderTest(bare_host, "nohup", TIMEOUT_SECONDS)
+    slave.home, slave.folder = "/home/pi/elsewhere", "/home/pi/elsewhere/d8_slave"
+    slave.privilege = "none"
+    slave.prepare().activate()
+    slave.verb("uninstall", "--wait")
+    assert not bare_host.exists("/tmp/forbidden"), bare_host.read_text("/tmp/forbidden")
+    left = bare_host.run("find /home/pi/elsewhere /home/pi/.config -mindepth 1", check=False).stdout.split()
+    assert left == []

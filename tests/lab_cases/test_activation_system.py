@@ -128,3 +128,11 @@ def test_a_repeated_handover_joins_the_first(slave: SlaveUnderTest) -> None:
     assert again["started"] is True and 0 < again["deadline_seconds"] <= 30
     slave.enrol_and_confirm()
     assert slave.verb("confirm") == slave.verb("confirm")
+
+
+def test_the_verbs_work_as_jobs_of_the_bootstrap(slave: SlaveUnderTest) -> None:
+    slave.verb_as_job("install", json.dumps(slave.settings()))
+    assert slave.verb_as_job("stage")["healthy"] is True
+    assert slave.verb_as_job("handover")["started"] is True
+    assert slave.wait_for("agent")
+    slave.enrol_and_confirm()

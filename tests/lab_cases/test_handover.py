@@ -20,7 +20,7 @@ VICTIMS = {
     "guard": "for _ in $(seq 400); do pgrep -f '[d]8-activate guard' && break; sleep 0.01; done",
 }
 STEP_DELAY_SECONDS = 0.6
-CONFIRM_TIMEOUT_SECONDS = 12.0
+CONFIRM_TIMEOUT_SECONDS = 20.0
 SEED = 7600
 
 

@@ -104,6 +104,7 @@ class SlaveUnderTest:
         self.host, self.scope = host, scope
         self.confirm_timeout_seconds = confirm_timeout_seconds
         self.step_delay_seconds = 0.0
+        self.privilege = "auto"
         self.authority = CertificateAuthority()
         self.installer, self.agent, self.rescue = (
             TestCredential(secrets.token_urlsafe(24), self.authority.issue()) for _ in range(3)
@@ -143,7 +144,7 @@ class SlaveUnderTest:
             "certificate": "server.crt",
             "private_key": "server.key",
             "expires": None,
-            "privilege": "auto",
+            "privilege": self.privilege,
             "language": "en",
             "work_dir": "work",
             "commit": None,
@@ -218,6 +219,15 @@ class SlaveUnderTest:
         """Run a verb; return how it ended."""
         argv = ["/usr/bin/python3", "-I", f"{self.release(commit)}/d8-activate", name, *words]
         return self.host.run(argv, user=user or self.host.user, input=input, check=False, timeout_seconds=120)
+
+    def verb_as_job(self, name: str, input: str = "") -> dict[str, Any]:
+        """Run a verb as the master does: a job of the bootstrap, over the network."""
+        prefix = "sudo -n " if self.scope == "system" and self.host.user != "root" else ""
+        command = f"{prefix}/usr/bin/python3 -I {self.release()}/d8-activate {name}"
+        body = {"command": command, "stdin": input, "timeout": 120}
+        done = self.call("POST", "/api/execute", self.installer, body, timeout=120)
+        assert done.document.get("exit_code") == 0, done.document
+        return dict(json.loads(done.document["stdout"]))
 
     def install(self, commit: str = COMMIT, **changes: Any) -> dict[str, Any]:
         return self.verb("install", commit=commit, input=json.dumps(self.settings(commit, **changes)))
