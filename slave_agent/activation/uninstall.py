@@ -12,7 +12,6 @@ from slave_agent.activation.layout import HELPER_FOLDER, Layout
 from slave_agent.activation.states import Scope
 from slave_agent.activation.swap import stop_plain_bootstrap
 
-
 OUR_PARENTS = ("d8-agent", "share", ".local")
 
 
