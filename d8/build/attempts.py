@@ -15,7 +15,6 @@ from d8.errors import BuildFailed, Cancelled, D8Error
 from d8.messages import message
 from d8.models import Scope, StrategyName
 
-
 KEEPERS = {
     Scope.SYSTEM: message("systemd"),
     Scope.USER: message("the user's systemd"),

@@ -38,6 +38,9 @@ def register(
 
 def warn_of_reboot(slave: Slave, progress: Progress) -> None:
     """Given a slave, say aloud when its agent would not come back after a reboot, and what changes that."""
-    if not slave.survives_reboot:
-        text = "the agent does not survive a reboot of {slave}. An administrator can change that there:\n{command}"
-        progress.warn(message(text, slave=slave.slave_id, command=slave.persistence_command or "-"))
+    if slave.survives_reboot:
+        return
+    progress.warn(message("the agent does not survive a reboot of {slave}", slave=slave.slave_id))
+    if slave.persistence_command:
+        text = "an administrator can change that with this command there: {command}"
+        progress.warn(message(text, command=slave.persistence_command))
