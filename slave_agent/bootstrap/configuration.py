@@ -92,7 +92,7 @@ def parse_expiry(value: str | None) -> datetime | None:
     """Given an ISO-8601 time (UTC unless it says otherwise) or None, return when that is."""
     if value is None:
         return None
-    when = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    when = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
 
 

@@ -56,6 +56,11 @@ def spool_size(path: Path) -> int:
         return 0
 
 
+def shorten(path: Path, count: int) -> None:
+    """Give up the last `count` bytes, so that the disk has room for something that matters more."""
+    os.truncate(path, max(0, spool_size(path) - count))
+
+
 def read_window(path: Path, offset: int, limit: int, is_final: bool) -> Window:
     """Given a byte offset and a limit in bytes, return the text from there.
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 from slave_agent.bootstrap.containment import control_group, keep_command, members, run_silently
 from slave_agent.bootstrap.files import read_document, write_document
 from slave_agent.bootstrap.process_table import read_environment, read_table
-from slave_agent.bootstrap.spool import SpoolWriter
+from slave_agent.bootstrap.spool import SpoolWriter, shorten
 from slave_agent.bootstrap.states import JobState, state_of_exit
 from slave_agent.bootstrap.sweep import SETTLE_SECONDS, TAG_NAME, Leftovers, end_processes, find_leftovers
 
@@ -36,6 +36,9 @@ CLAIM_SECONDS = 5.0
 TICK_SECONDS = 0.1
 READ_BYTES = 65536
 LAST_READS = 32
+RESULT_ATTEMPTS = 60
+RESULT_PAUSE_SECONDS = 1.0
+GIVEN_UP_BYTES = 65536
 COMMAND_UMASK = 0o022
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -262,8 +265,20 @@ class Supervisor:
             "duration_seconds": round(time.monotonic() - self._began, 3),
             "truncated": any(spool.is_truncated for spool in self._spools),
         }
-        write_document(self._folder / RESULT_FILE, result)
+        self._write_result(result)
         return state
+
+    def _write_result(self, result: dict[str, Any]) -> None:
+        """Write the result. On a full disk the end of the output gives way to it: how a job ended matters more."""
+        for _ in range(RESULT_ATTEMPTS):
+            try:
+                write_document(self._folder / RESULT_FILE, result)
+                return
+            except OSError:
+                result["truncated"] = True
+                for name in (STDOUT_FILE, STDERR_FILE):
+                    shorten(self._folder / name, GIVEN_UP_BYTES)
+                time.sleep(RESULT_PAUSE_SECONDS)
 
 
 def _restore_umask() -> None:

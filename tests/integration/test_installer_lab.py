@@ -202,6 +202,19 @@ def test_another_user_can_read_nothing(slave: Slave) -> None:
         assert slave.host.run(f"cat {folder}/{name} || ls {folder}/{name}", "mallory", check=False).returncode != 0
 
 
+def test_on_a_full_disk_a_command_still_ends_with_its_result(bare_host: Host, tmp_path: Path) -> None:
+    slave = install(bare_host, tmp_path)
+    command = "sleep 3; head -c 50000000 /dev/zero; exit 5"
+    slave.execute(command, id="full", wait=False)
+    with bare_host.fill_disk("/home/pi", free_kib=200):
+        document = slave.execute(command, id="full")
+        assert (document["state"], document["exit_code"], document["truncated"]) == ("failed", 5, True)
+        assert slave.ask("GET", "/api/health")["status"] == "ok"
+        problem = slave.ask("PUT", "/api/files/large", "x" * 1000)
+        assert problem["status"] in (422, 507)
+    assert slave.execute("echo room again")["stdout"] == "room again\n"
+
+
 def test_systemd_can_hand_over_the_socket(bare_host: Host, tmp_path: Path) -> None:
     slave = install(bare_host, tmp_path)
     bare_host.run("python3 ~/d8_slave/slave_server.py --stop", "pi")
