@@ -22,6 +22,9 @@ class Keeper(Protocol):
     def arm_guard(self) -> None:
         """From now on somebody looks regularly at who answers, also after a reboot where the scope allows."""
 
+    def remember_guard(self) -> None:
+        """This process is the guard that loops from now on."""
+
     def disarm_guard(self) -> None:
         """The activation is settled; where the guard is the only keeper it goes on."""
 

@@ -32,6 +32,8 @@ def look_once(activation: Activation) -> dict[str, Any]:
 def look_forever(activation: Activation) -> dict[str, Any]:
     """Look again and again until the installation is gone; a second loop ends at once."""
     with activation.store.guarding() as is_ours:
+        if is_ours:
+            activation.keeper.remember_guard()
         while is_ours:
             try:
                 look_once(activation)

@@ -34,7 +34,11 @@ class PlainKeeper:
         if self.layout.scope is Scope.CRON:
             self._edit_crontab(cron_lines(self.layout))
         if self._find(GUARD) is None:
-            self._spawn(GUARD, self.layout.command("guard", "--loop"), self.layout.opt)
+            self.runner.spawn(self.layout.command("guard", "--loop"), folder=self.layout.opt, log=self._log(GUARD))
+
+    def remember_guard(self) -> None:
+        """Note this process as the guard; whether install or cron started it, it can be found again."""
+        self._remember(GUARD, os.getpid())
 
     def disarm_guard(self) -> None:
         """The guard goes on: it is what restarts the agent here."""
@@ -100,7 +104,9 @@ class PlainKeeper:
         return Finished(tuple(argv), 0 if is_alive else 1, "", "" if is_alive else f"the {name} ended at once")
 
     def _spawn(self, name: str, argv: list[str], folder: Path) -> None:
-        pid = self.runner.spawn(argv, folder=folder, log=self._log(name))
+        self._remember(name, self.runner.spawn(argv, folder=folder, log=self._log(name)))
+
+    def _remember(self, name: str, pid: int) -> None:
         process = processes.find_process(pid)
         write_json(self._note(name), {"pid": pid, "started_ticks": process.started_ticks if process else 0})
 

@@ -86,6 +86,7 @@ def test_cron_revives_after_kill_and_reboot(cron_host: Host) -> None:
     assert slave.wait_for("agent", 40)
     slave.verb("uninstall", "--wait")
     assert "d8" not in slave.host.run("crontab -l", user="bob", check=False).stdout
+    assert not guard_runs(slave)
     assert left_in_home(slave) == []
 
 
