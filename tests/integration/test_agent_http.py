@@ -333,7 +333,7 @@ def test_two_hundred_dripping_clients_leave_health_fast(own_agent: RunningAgent)
         for one in dripping:
             one.close()
     memory = int(own_agent.get("/api/system").document["agent"]["memory_bytes"])
-    assert memory < 120 * 2**20
+    assert memory < 64 * 2**20
 
 
 def test_more_connections_than_there_is_room_for(own_agent: RunningAgent) -> None:
