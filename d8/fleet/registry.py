@@ -59,7 +59,15 @@ class Registry:
         path.touch(mode=0o600)
         self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         sa.event.listen(self._engine, "connect", _use_write_ahead_log)
-        METADATA.create_all(self._engine)
+        self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Make what is missing; two masters that start at once on an empty folder do not trip over each other."""
+        with self._engine.begin() as connection:
+            for table in METADATA.sorted_tables:
+                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
     def close(self) -> None:
         """Give the database's file handles back."""
