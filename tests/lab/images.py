@@ -6,10 +6,11 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.lab import machine, undo
+from tests.lab.errors import LabError
 from tests.lab.recipes import Image, lineage
 
 BUILD_TIMEOUT_SECONDS = 1800
@@ -80,10 +81,14 @@ def tree_of(image: Image, cache: Path) -> Path:
 def _build(image: Image, cache: Path) -> None:
     build = cache / "building" / image.folder_name
     build.mkdir(parents=True)
-    if image.parent is None:
-        _bootstrap(image, build, cache)
-    else:
-        _add_layer(image, build, cache)
+    try:
+        if image.parent is None:
+            _bootstrap(image, build, cache)
+        else:
+            _add_layer(image, build, cache)
+    except BaseException:
+        shutil.rmtree(build, ignore_errors=True)
+        raise
     for scaffold in ("work", "root"):
         shutil.rmtree(build / scaffold, ignore_errors=True)
     (build / "inside.sh").unlink(missing_ok=True)
@@ -97,7 +102,7 @@ def _bootstrap(image: Image, build: Path, cache: Path) -> None:
         "debootstrap", "--variant=minbase", f"--cache-dir={downloads}", f"--include={','.join(image.packages)}",
         image.suite, str(build / "tree"), *([image.mirror] if image.mirror else []),
     ]  # fmt: skip
-    machine.run([*IN_NAMESPACES, *command], timeout_seconds=BUILD_TIMEOUT_SECONDS)
+    _run_build(image, command)
 
 
 def _add_layer(image: Image, build: Path, cache: Path) -> None:
@@ -111,7 +116,14 @@ def _add_layer(image: Image, build: Path, cache: Path) -> None:
     inside.write_text("\n".join([PACKAGES_SCRIPT, image.script, CLEAN_SCRIPT]))
     lower = ":".join(str(tree_of(parent, cache)) for parent in lineage(image)[1:])
     script = ["sh", "-c", BUILD_LAYER, "build-layer", lower, str(build), *image.packages]
-    machine.run([*IN_NAMESPACES, *script], timeout_seconds=BUILD_TIMEOUT_SECONDS)
+    _run_build(image, script)
+
+
+def _run_build(image: Image, command: Sequence[str]) -> None:
+    outcome = machine.run([*IN_NAMESPACES, *command], timeout_seconds=BUILD_TIMEOUT_SECONDS, check=False)
+    if not outcome.is_success:
+        words = (outcome.stderr.strip() or outcome.stdout.strip())[-1500:]
+        raise LabError(f"the image {image.name} can't be built, exit code {outcome.returncode}: {words}")
 
 
 def _remove_leftovers(cache: Path) -> None:

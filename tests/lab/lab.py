@@ -273,7 +273,10 @@ def reap_stale_labs(places: Places, say: Say = say_on_stderr) -> None:
     for lab in all_labs(places, say):
         if lab.is_stale:
             say(f"taking away lab {lab.number}, which its owner left behind")
-            lab._take_away()
+            try:
+                lab._take_away()
+            except LabError as error:  # its number stays taken, which harms nobody
+                say(str(error))
 
 
 def _remove_orphaned_folders(places: Places) -> None:
