@@ -37,13 +37,19 @@ def start(arguments: list[str]) -> int:
 
 def prepare(project: Path, arguments: list[str], translate: Translate) -> Environment:
     """Given the project's folder, return its environment, complete, and see to .env. Raises D8Error."""
-    environment = Environment(project)
+    environment = complete(project, "requirements.txt", "--yes" in arguments, translate)
+    _see_to_env_file(project, arguments)
+    return environment
+
+
+def complete(project: Path, locked: str, may_install: bool, translate: Translate) -> Environment:
+    """Given a locked file, return the environment with everything that it names. Raises D8Error."""
+    environment = Environment(project, locked)
     if not environment.is_complete():
         waiting = message("another start is setting D8 up; waiting for it…")
         with only_one_at_a_time(project, lambda: _say(waiting, translate)):
             if not environment.is_complete():
-                set_up(environment, "--yes" in arguments, translate)
-    _see_to_env_file(project, arguments)
+                set_up(environment, may_install, translate)
     return environment
 
 
