@@ -42,5 +42,5 @@ def warn_of_reboot(slave: Slave, progress: Progress) -> None:
         return
     progress.warn(message("the agent does not survive a reboot of {slave}", slave=slave.slave_id))
     if slave.persistence_command:
-        text = "an administrator can change that with this command there: {command}"
+        text = "an administrator can change that there:\n{command}"
         progress.warn(message(text, command=slave.persistence_command))
