@@ -11,6 +11,8 @@ from d8.build.wheels import WheelCache
 from d8.commands.preflight import HostFacts
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
+from d8.messages import Message
+from d8.models import CommandResult
 from d8.settings import Settings
 from d8.shell import ShellCommand
 from d8.source import Commit
@@ -38,7 +40,9 @@ class BuildContext:
         """The work folder on the slave, where uploads land."""
         return PurePosixPath(self.archive).parent
 
-    def as_owner(self, command: ShellCommand) -> ShellCommand:
-        """Given a command, return it as the owner of the release runs it: root where there is root, else the user."""
+    def require(self, command: ShellCommand, purpose: Message) -> CommandResult:
+        """Given a command and what it is for, run it as the owner of the release: root where there is root, else the
+        user. Raises CommandFailed."""
         privilege = self.facts.privilege
-        return command.as_root(privilege.prefix) if privilege.can_be_root else command
+        owned = command.as_root(privilege.prefix) if privilege.can_be_root else command
+        return self.shell.require(owned, purpose, timeout_seconds=self.settings.install_timeout_seconds)

@@ -28,10 +28,10 @@ def platform_tags(facts: HostFacts) -> list[str]:
     return [f"{tag}_{architecture}" for tag in GLIBC_TAGS]
 
 
-def locked_hashes(lock: str, package: str) -> set[str]:
-    """Given a lock file's text and a package, return the SHA-256 hashes that its files may have."""
-    block = re.search(rf"^{re.escape(package)}==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"sha256:([0-9a-f]{64})", block[0])) if block else set()
+def locked_hashes(lock: str) -> dict[str, set[str]]:
+    """Given a lock file's text, return for each package the SHA-256 hashes that its files may have."""
+    blocks = re.findall(r"^([A-Za-z0-9._-]+)==[^\n]*((?:\n[ \t].*)*)", lock, re.MULTILINE)
+    return {name: set(re.findall(r"sha256:([0-9a-f]{64})", rest)) for name, rest in blocks}
 
 
 class WheelCache:
@@ -42,24 +42,43 @@ class WheelCache:
 
     def tool(self, package: str, facts: HostFacts) -> Path | None:
         """Given uv or pip and the host that it is for, return its wheel; None where none can be had."""
+        found = self._locked(TOOLS_LOCK, facts, only=package)
+        return found[0] if found else None
+
+    def libraries(self, lock: str, facts: HostFacts) -> tuple[Path, ...]:
+        """Given one of the agent's lock files and the host, return a wheel for each of its packages; () where one is
+        missing, for then the slave has to ask the index itself."""
+        return self._locked(PROJECT_DIR / lock, facts)
+
+    def _locked(self, lock: Path, facts: HostFacts, only: str | None = None) -> tuple[Path, ...]:
+        """The wheels of a lock file (of one of its packages) for a host, from the cache or downloaded into it."""
         tags = platform_tags(facts)
-        if not tags:
-            return None
-        folder = self._folder / tags[0]
-        return self._find(folder, package) or (self._find(folder, package) if self._download(folder, tags) else None)
+        if not tags or facts.agent_python is None:
+            return ()
+        version = facts.pythons[facts.agent_python]
+        folder = self._folder / f"{tags[0]}-{version[0]}.{version[1]}" / lock.stem
+        wanted = {name: hashes for name, hashes in locked_hashes(lock.read_text()).items() if only in (None, name)}
+        found = _matching(folder, wanted)
+        if len(found) < len(wanted) and self._download(folder, lock, tags, version):
+            found = _matching(folder, wanted)
+        return tuple(found.values()) if len(found) == len(wanted) else ()
 
-    def _find(self, folder: Path, package: str) -> Path | None:
-        hashes = locked_hashes(TOOLS_LOCK.read_text(), package)
-        for wheel in sorted(folder.glob(f"{package}-*.whl")):
-            if hashlib.sha256(wheel.read_bytes()).hexdigest() in hashes:
-                return wheel
-        return None
-
-    def _download(self, folder: Path, tags: list[str]) -> bool:
+    def _download(self, folder: Path, lock: Path, tags: list[str], version: tuple[int, int]) -> bool:
+        """Fetch what the lock names for the platform; a failed download leaves what it got, checked when it is used."""
         folder.mkdir(parents=True, exist_ok=True)
-        platforms = [word for tag in tags for word in ("--platform", tag)]
         words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        words += ["--require-hashes", "--python-version", "3.11", *platforms, "--dest", str(folder)]
+        words += ["--require-hashes", "--python-version", ".".join(map(str, version)), "--dest", str(folder)]
+        words += [word for tag in tags for word in ("--platform", tag)]
         environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        words += ["--requirement", str(TOOLS_LOCK)]
-        return run(words, timeout_seconds=DOWNLOAD_SECONDS, environment=environment).exit_code == 0
+        return (
+            run(
+                [*words, "--requirement", str(lock)], timeout_seconds=DOWNLOAD_SECONDS, environment=environment
+            ).exit_code
+            == 0
+        )
+
+
+def _matching(folder: Path, wanted: dict[str, set[str]]) -> dict[str, Path]:
+    """The wheels in a folder whose content is what the lock names, by package."""
+    by_hash = {hashlib.sha256(wheel.read_bytes()).hexdigest(): wheel for wheel in sorted(folder.glob("*.whl"))}
+    return {name: by_hash[found] for name, hashes in wanted.items() for found in hashes & by_hash.keys()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from d8.shell import ShellCommand, command, script
@@ -50,24 +49,32 @@ def create(installer: Installer, python: str, release: str) -> ShellCommand:
     return clean.and_then(made)
 
 
-def install(installer: Installer, release: str, requirements: str) -> ShellCommand:
-    """Given what installs, the release and one of its lock files, return the command that installs it, hashes checked.
+def unpack_wheels(archive: str, folder: str) -> ShellCommand:
+    """Given the archive of wheels that was uploaded and a folder, return the command that fills the folder anew."""
+    return command("rm", "-rf", folder).and_then(command("mkdir", "-p", folder)).and_then(
+        command("tar", "-xf", archive, "-C", folder)
+    )  # fmt: skip
+
+
+def install(installer: Installer, release: str, requirements: str, wheels: str | None) -> ShellCommand:
+    """Given what installs, the release and one of its lock files, return the command that installs it, hashes checked:
+    from a folder of wheels, or from the index.
 
     Compiled ahead: the hardened agent can't write .pyc files, and starts in half the time with them.
     """
-    target = f"{release}/{requirements}"
     python = f"{release}/venv/bin/python"
+    locked = ("--require-hashes", "--only-binary", ":all:", "-r", f"{release}/{requirements}")
+    source = ("--no-index", "--find-links", wheels) if wheels else ()
     if installer.kind == "uv":
-        cache = shlex.quote(f"{installer.path}-cache")
-        environment = f"umask 022; export UV_CACHE_DIR={cache} UV_LINK_MODE=copy NO_COLOR=1 UV_NO_PROGRESS=1"
-        words = ("pip", "install", "--no-config", "--system-certs", "--python", python)
-        install = command(installer.path, *words, "--require-hashes", "--only-binary", ":all:", "-r", target)
-        compiled = ShellCommand(f"{install.line} --compile-bytecode")
-        return ShellCommand(f"{environment}; {compiled.line}; status=$?; rm -rf {cache}; exit $status")
-    words = ("install", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off", "--compile")
-    return script("umask 022").and_then(
-        command(python, f"{installer.path}/pip", *words, "--require-hashes", "--only-binary", ":all:", "-r", target)
-    )
+        cache = f"{installer.path}-cache"
+        words = ("pip", "install", "--no-config", "--system-certs", "--python", python, "--compile-bytecode")
+        settings = ("env", f"UV_CACHE_DIR={cache}", "UV_LINK_MODE=copy", "NO_COLOR=1", "UV_NO_PROGRESS=1")
+        installing = command(*settings, installer.path, *words, *source, *locked)
+        removing = command("rm", "-rf", cache)
+        return ShellCommand(f"umask 022; {installing.line}; status=$?; {removing.line}; exit $status")
+    quiet = ("--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off", "--compile")
+    pip = command(python, f"{installer.path}/pip", "install", *quiet, *source, *locked)
+    return script("umask 022").and_then(pip)
 
 
 def use_system_packages(release: str) -> ShellCommand:

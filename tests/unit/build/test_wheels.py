@@ -12,7 +12,8 @@ from d8.build.wheels import WheelCache, locked_hashes, platform_tags
 
 
 def host(architecture, libc="glibc"):
-    return SimpleNamespace(architecture=architecture, libc=libc)
+    python = "/usr/bin/python3"
+    return SimpleNamespace(architecture=architecture, libc=libc, agent_python=python, pythons={python: (3, 11)})
 
 
 @pytest.mark.parametrize(
@@ -33,22 +34,32 @@ def test_a_platform_without_wheels_has_no_tags():
     assert WheelCache(wheels.PROJECT_DIR / "nowhere").tool("uv", host("riscv64")) is None
 
 
-def test_the_lock_names_the_hashes_of_each_tool():
-    lock = wheels.TOOLS_LOCK.read_text()
-    assert locked_hashes(lock, "uv") and locked_hashes(lock, "pip")
-    assert not locked_hashes(lock, "uv") & locked_hashes(lock, "pip")
-    assert locked_hashes(lock, "absent") == set()
+def test_the_lock_names_the_hashes_of_each_package():
+    tools = locked_hashes(wheels.TOOLS_LOCK.read_text())
+    assert set(tools) == {"uv", "pip"} and all(tools.values()) and not tools["uv"] & tools["pip"]
+    libraries = locked_hashes((wheels.PROJECT_DIR / "slave_agent" / "requirements.txt").read_text())
+    assert {"flask", "uvicorn", "a2wsgi"} <= set(libraries)
 
 
-def test_a_cached_wheel_is_used_only_while_it_is_the_locked_one(tmp_path, monkeypatch):
-    content = b"wheel"
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache whose lock names two packages and which can't download."""
     lock = tmp_path / "lock.txt"
-    lock.write_text(f"uv==1.0 \\\n    --hash=sha256:{hashlib.sha256(content).hexdigest()}\n    # via x\n")
-    monkeypatch.setattr(wheels, "TOOLS_LOCK", lock)
+    digests = [hashlib.sha256(content).hexdigest() for content in (b"one", b"two")]
+    lock.write_text("".join(f"p{n}==1.0 \\\n    --hash=sha256:{digest}\n" for n, digest in enumerate(digests)))
+    monkeypatch.setattr(wheels, "PROJECT_DIR", tmp_path)
     monkeypatch.setattr(WheelCache, "_download", lambda *_: False)
-    folder = tmp_path / platform_tags(host("x86_64"))[0]
-    folder.mkdir()
-    (folder / "uv-1.0-py3-none-any.whl").write_bytes(content)
-    assert WheelCache(tmp_path).tool("uv", host("x86_64")) is not None
-    (folder / "uv-1.0-py3-none-any.whl").write_bytes(b"tampered")
-    assert WheelCache(tmp_path).tool("uv", host("x86_64")) is None
+    folder = tmp_path / "cache" / f"{platform_tags(host('x86_64'))[0]}-3.11" / "lock"
+    folder.mkdir(parents=True)
+    return SimpleNamespace(
+        folder=folder, get=lambda: WheelCache(tmp_path / "cache").libraries("lock.txt", host("x86_64"))
+    )
+
+
+def test_cached_wheels_are_used_only_when_all_are_there_and_are_the_locked_ones(cache):
+    (cache.folder / "p0.whl").write_bytes(b"one")
+    assert cache.get() == ()
+    (cache.folder / "p1.whl").write_bytes(b"two")
+    assert {wheel.name for wheel in cache.get()} == {"p0.whl", "p1.whl"}
+    (cache.folder / "p1.whl").write_bytes(b"tampered")
+    assert cache.get() == ()

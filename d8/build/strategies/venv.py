@@ -1,0 +1,40 @@
+"""Strategy B: a virtual environment inside the release, made with the tools that the master sends."""
+
+from __future__ import annotations
+
+from d8.build.context import BuildContext
+from d8.build.strategies.base import unpack_release
+from d8.build.strategies.libraries import bring_installer, install_libraries
+from d8.commands import release, venv
+from d8.commands.preflight import MINIMUM_PYTHON, HostFacts
+from d8.errors import PermanentFailure
+from d8.messages import Message, message
+from d8.models import StrategyName
+
+
+class VenvStrategy:
+    """A virtual environment of the release's own."""
+
+    name = StrategyName.VENV
+
+    def impossible_because(self, facts: HostFacts) -> Message | None:
+        """Given the host's facts, return why no venv can be made there, or None."""
+        return None if facts.agent_python else too_old(facts)
+
+    def install(self, context: BuildContext) -> None:
+        """Given the build, make the release and its venv, and prove that the agent imports."""
+        python = context.facts.agent_python
+        if python is None:
+            raise PermanentFailure("{reason}", reason=too_old(context.facts))
+        unpack_release(context)
+        installer = bring_installer(context)
+        context.require(venv.create(installer, python, context.release), message("making the virtual environment"))
+        install_libraries(context, installer)
+        context.require(release.check(context.release), message("checking the installed agent"))
+
+
+def too_old(facts: HostFacts) -> Message:
+    """Given a host without a fitting Python, return what is there and what is needed."""
+    found = ", ".join(".".join(map(str, version)) for version in facts.pythons.values()) or "-"
+    wanted = ".".join(map(str, MINIMUM_PYTHON))
+    return message("the agent needs Python {wanted} or newer, and this host has {found}", wanted=wanted, found=found)
