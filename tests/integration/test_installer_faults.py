@@ -274,12 +274,15 @@ def test_killed_in_the_middle_of_a_command_nothing_is_lost_or_run_twice(
     assert trace.read_text() == "run\n"
 
 
-def test_killed_at_random_moments_no_acknowledged_command_is_lost(server: RunningBootstrap, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.full)])
+def test_killed_at_random_moments_no_acknowledged_command_is_lost(
+    server: RunningBootstrap, tmp_path: Path, rounds: int
+) -> None:
     acknowledged = []
-    for number in range(10):
+    for number in range(rounds):
         job_id, trace = f"job-{number}", tmp_path / f"trace-{number}"
         command = f"echo run >> {trace}; sleep 0.2"
-        killer = threading.Timer(0.02 * number, server.process.kill)
+        killer = threading.Timer(0.2 * number / rounds, server.process.kill)
         killer.start()
         with contextlib.suppress(Exception):
             if server.execute(command, id=job_id, wait=False).status == 202:

@@ -204,10 +204,8 @@ def test_another_user_can_read_nothing(slave: Slave) -> None:
 
 def test_on_a_full_disk_a_command_still_ends_with_its_result(bare_host: Host, tmp_path: Path) -> None:
     slave = install(bare_host, tmp_path)
-    command = "sleep 3; head -c 50000000 /dev/zero; exit 5"
-    slave.execute(command, id="full", wait=False)
-    with bare_host.fill_disk("/home/pi", free_kib=200):
-        document = slave.execute(command, id="full")
+    with bare_host.fill_disk("/home/pi", free_kib=400):
+        document = slave.execute("head -c 50000000 /dev/zero; exit 5")
         assert (document["state"], document["exit_code"], document["truncated"]) == ("failed", 5, True)
         assert slave.ask("GET", "/api/health")["status"] == "ok"
         problem = slave.ask("PUT", "/api/files/large", "x" * 1000)
