@@ -324,20 +324,25 @@ def test_wrong_options_are_told(operator: Operator) -> None:
     assert not operator.folder.exists()
 
 
+NEEDED_TOOLS = "sh cat chmod date env grep id ls mkdir mv rm rmdir sleep".split()
+
+
 @pytest.fixture
 def bare_path(tmp_path: Path) -> Path:
-    """A PATH without any Python and with a package manager of ours."""
+    """A PATH without any Python, whose tools are wrappers: nothing in it leads to a file of the system's."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("sh", "cat", "chmod", "date", "env", "grep", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sleep"):
-        (folder / name).symlink_to(shutil.which(name) or "/bin/false")
+    for name in NEEDED_TOOLS:
+        put_tool(folder, name, f'exec {shutil.which(name)} "$@"\n')
     return folder
 
 
 def put_tool(folder: Path, name: str, script: str) -> None:
+    """Put a tool of the test's own into `folder`; what stood there is removed first, never written through."""
     tool = folder / name
-    tool.unlink(missing_ok=True)  # it may be a link to this machine's own tool, which must not be written through
-    tool.write_text("#!/bin/sh\n" + script)
+    tool.unlink(missing_ok=True)
+    with tool.open("x") as stream:
+        stream.write("#!/bin/sh\n" + script)
     tool.chmod(0o755)
 
 
