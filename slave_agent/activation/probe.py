@@ -60,12 +60,14 @@ class Probe:
         """The certificate's fingerprint and all that was said. Raises OSError when it takes too long altogether."""
         deadline = time.monotonic() + self.timeout_seconds
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
-        with socket.create_connection((address, self.port), self.timeout_seconds) as raw:
-            if not self.tls:
-                return None, _exchange(raw, self.port, deadline)
-            with _unverified().wrap_socket(raw) as link:
-                certificate = link.getpeercert(binary_form=True) or b""
-                return hashlib.sha256(certificate).hexdigest(), _exchange(link, self.port, deadline)
+        plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        # Wrapped before it connects: the library forgets to close a socket that is reset while it is being wrapped.
+        with _unverified().wrap_socket(plain) if self.tls else plain as link:
+            link.settimeout(self.timeout_seconds)
+            link.connect((address, self.port))
+            certificate = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else None
+            fingerprint = hashlib.sha256(certificate).hexdigest() if certificate else None
+            return fingerprint, _exchange(link, self.port, deadline)
 
 
 def fingerprint_of(certificate: Path) -> str | None:

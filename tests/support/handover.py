@@ -268,7 +268,9 @@ class SlaveUnderTest:
         lines += [f"Authorization: Bearer {credential.token}"] if credential else []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection((self.host.address, PORT), timeout) as raw, context.wrap_socket(raw) as link:
+        with context.wrap_socket(socket.socket()) as link:  # wrapped first: a reset while wrapping would leak it
+            link.settimeout(timeout)
+            link.connect((self.host.address, PORT))
             fingerprint = hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
             link.sendall("\r\n".join([*lines, "", ""]).encode() + data)
             reply = b"".join(iter(lambda: link.recv(65536), b""))
