@@ -70,6 +70,26 @@ def test_a_bare_debian_12_becomes_a_registered_slave_and_comes_back_after_a_rebo
     assert (again["status"], again["commands"]) == ("success", [])
 
 
+def test_a_slave_of_an_older_commit_is_built_again_and_a_failed_rebuild_leaves_the_former_agent(
+    master: Master, bare_host: Host
+):
+    moving = master.in_a_clone()
+    moving.bring_bootstrap(bare_host)
+    first = moving.build(bare_host)["master_commit"]
+
+    second = moving.commit()
+    bare_host.run("mkdir -p /opt/d8-agent/releases && mount -t tmpfs -o size=64k none /opt/d8-agent/releases")
+    failed = moving.build(bare_host, expect=1)
+    assert failed["status"] == "failed" and failed["attempts"], failed
+    bare_host.run("umount /opt/d8-agent/releases")
+    wait_for_agent(moving, bare_host, first)
+
+    again = moving.build(bare_host)
+    assert (again["status"], again["master_commit"]) == ("success", second)
+    wait_for_agent(moving, bare_host, second)
+    assert len(bare_host.run("ls /opt/d8-agent/releases").stdout.split()) == 2  # the new one, and one to go back to
+
+
 def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
     master.bring_bootstrap(root_host)
     document = master.build(root_host)

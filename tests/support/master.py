@@ -8,13 +8,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.lab.host import Host
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+def git(*words: str) -> str:
+    """Run git and return what it prints."""
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Master:
     folder: Path
     address: str
     extra: Mapping[str, str] = field(default_factory=dict)
+    checkout: Path = PROJECT
 
     @property
     def data(self) -> Path:
@@ -44,10 +50,23 @@ class Master:
         }
         return {**os.environ, **own, **self.extra}
 
+    def in_a_clone(self) -> Master:
+        """The same master from a clone of this checkout, whose commits the test may add to."""
+        clone = self.folder / "clone"
+        git("clone", "-q", str(PROJECT), str(clone))
+        (clone / ".venv").symlink_to(sys.prefix)
+        return replace(self, checkout=clone)
+
+    def commit(self) -> str:
+        """Add an empty commit to the clone; return its id."""
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        git("-C", str(self.checkout), *identity, "commit", "-q", "--allow-empty", "-m", "another commit")
+        return git("-C", str(self.checkout), "rev-parse", "HEAD")
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command; the caller waits for it or kills it."""
         return subprocess.Popen(
-            [sys.executable, str(PROJECT / "start_d8.py"), *words],
+            [sys.executable, str(self.checkout / "start_d8.py"), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
