@@ -324,7 +324,7 @@ def test_wrong_options_are_told(operator: Operator) -> None:
     assert not operator.folder.exists()
 
 
-NEEDED_TOOLS = "sh cat chmod date env grep id ls mkdir mv rm rmdir sleep".split()
+NEEDED_TOOLS = ["sh", "cat", "chmod", "date", "env", "grep", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sleep"]
 
 
 @pytest.fixture
