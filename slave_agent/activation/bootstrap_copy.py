@@ -63,6 +63,14 @@ def remove_installer_secrets(record: Record) -> None:
         Path(name).unlink(missing_ok=True)
 
 
+def clear_work(record: Record) -> None:
+    """Empty the folders that a build filled: uploads, tools and the jobs with their output are of no use any more."""
+    for folder in (Path(record.installer_folder or "/") / name for name in ("work", "jobs")):
+        if record.installer_folder and folder.is_dir() and not folder.is_symlink():
+            for left in folder.iterdir():
+                remove_tree(left)
+
+
 def read_config(config: Path) -> dict[str, Any]:
     """Return a bootstrap's config. Raises ActivationError that names the file."""
     try:

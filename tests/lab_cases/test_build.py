@@ -61,6 +61,7 @@ def test_a_bare_debian_12_becomes_a_registered_slave_and_comes_back_after_a_rebo
     assert status == 200
     assert system["activation"] == {"scope": "system", "survives_reboot": True, "command": None}
     assert system["agent"]["user"] == "d8-agent"
+    assert bare_host.run("ls ~/d8_slave/work ~/d8_slave/jobs | grep -v : || true", bare_host.user).stdout.strip() == ""
     bare_host.run("test ! -e ~/d8_slave/server.key && test ! -e ~/d8_slave/config.json", bare_host.user)
 
     bare_host.reboot()
