@@ -40,6 +40,9 @@ class Keeper(Protocol):
     def start_agent(self) -> Finished:
         """Start the agent of the current release on the port."""
 
+    def has_agent(self) -> bool:
+        """Whether the agent that was started is still there, or is being started again."""
+
     def stop_agent(self) -> None:
         """Stop the agent; its jobs go on, so that whoever comes next can tell how they ended."""
 

@@ -58,6 +58,9 @@ class PlainKeeper:
         argv = [str(release / "venv/bin/python"), "-m", "slave_agent", "--settings", str(self.layout.agent_settings)]
         return self._started(AGENT, argv, release)
 
+    def has_agent(self) -> bool:
+        return self._find(AGENT) is not None
+
     def stop_agent(self) -> None:
         self._stop(AGENT)
 

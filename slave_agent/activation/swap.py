@@ -87,6 +87,8 @@ def _start_agent(activation: Activation, record: Record) -> str:
         if answer.mode is Mode.AGENT and answer.commit == record.commit:
             return ""
         problem = answer.problem or f"a {answer.mode.value} of commit {answer.commit} answered"
+        if not activation.keeper.has_agent():
+            return "the agent was started, but it ended"
         activation.sleep(PAUSE_SECONDS)
     return f"the agent was started, but {problem}"
 

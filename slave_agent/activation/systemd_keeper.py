@@ -76,6 +76,10 @@ class SystemdKeeper:
         self._systemctl("reset-failed", units.AGENT)
         return self._systemctl("start", units.AGENT, timeout_seconds=START_TIMEOUT_SECONDS)
 
+    def has_agent(self) -> bool:
+        state = self._systemctl("show", "--property=ActiveState", "--value", units.AGENT).stdout.strip()
+        return state not in ("failed", "inactive")
+
     def stop_agent(self) -> None:
         self._systemctl("stop", units.AGENT)  # the socket stays: connections wait for whoever comes next
 
