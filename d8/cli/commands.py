@@ -32,13 +32,11 @@ def d8(ctx: click.Context) -> ExitCode | None:
 @click.pass_obj
 def menu(run: Run) -> ExitCode:
     from d8.cli.failures import write_crash_log
-    from d8.menu.app import run_menu, warm_up
+    from d8.menu.app import run_menu
 
     if run.wants_json or run.is_yes:
         raise UsageError("the menu asks and draws: it takes neither --json nor --yes", "Use the command instead.")
-    conversation = run.conversation
-    warm_up()
-    return run_menu(conversation, lambda failure: write_crash_log(failure, run.settings))
+    return run_menu(run.conversation, lambda failure: write_crash_log(failure, run.settings))
 
 
 @d8.command(help="Try it all against a slave on this machine.")

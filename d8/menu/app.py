@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 
 from d8 import __version__
@@ -14,7 +12,6 @@ from d8.menu.options import EXIT, OPTIONS, Option
 from d8.menu.prompts import Choice
 from d8.messages import message
 
-SLOW_MODULES = ("questionary", "d8.fleet.registry", "d8.menu.screens.build")
 CrashLog = Callable[[BaseException], Path]
 
 
@@ -35,13 +32,6 @@ def run_menu(conversation: Conversation, crash_log: CrashLog, options: Sequence[
         screen.title(by_number[number].title)
         _run(by_number[number], conversation, crash_log)
         _pause(conversation)
-
-
-def warm_up() -> threading.Thread:
-    """Load what the options need while the operator reads the menu; return the thread that does it."""
-    thread = threading.Thread(target=lambda: [import_module(name) for name in SLOW_MODULES], daemon=True)
-    thread.start()
-    return thread
 
 
 def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> None:

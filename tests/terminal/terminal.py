@@ -15,12 +15,23 @@ PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 80, 24
 
 
+def new_screen(columns: int = COLUMNS, lines: int = LINES) -> tuple[pyte.HistoryScreen, pyte.ByteStream]:
+    """An emulated screen that remembers what has scrolled off, and the stream that draws on it."""
+    screen = pyte.HistoryScreen(columns, lines, history=2000)
+    return screen, pyte.ByteStream(screen)
+
+
+def everything_on(screen: pyte.HistoryScreen) -> str:
+    """What stands on a screen and what has scrolled off its top."""
+    gone = ["".join(line[column].data for column in range(screen.columns)).rstrip() for line in screen.history.top]
+    return "\n".join([*gone, *(line.rstrip() for line in screen.display)]).rstrip()
+
+
 class Terminal:
     """A program in a terminal. Given the words after start_d8.py, a folder for its state, and more environment."""
 
     def __init__(self, *words: str, folder: Path, columns: int = COLUMNS, lines: int = LINES, **environ: str) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines, history=1000)
-        self._stream = pyte.ByteStream(self.screen)
+        self.screen, self._stream = new_screen(columns, lines)
         self.raw = b""
         own = {
             "D8_DATA_DIR": str(folder / "data"),
@@ -51,10 +62,7 @@ class Terminal:
     @property
     def everything(self) -> str:
         """The screen and what has scrolled off its top."""
-        lines = [
-            "".join(line[column].data for column in range(self.screen.columns)) for line in self.screen.history.top
-        ]
-        return "\n".join([*(line.rstrip() for line in lines), self.text])
+        return everything_on(self.screen)
 
     def press(self, keys: str) -> None:
         """Type."""

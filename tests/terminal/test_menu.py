@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
-from tests.terminal.terminal import Terminal
+from tests.terminal.terminal import PROJECT, Terminal, everything_on, new_screen
 
 SPANISH_MENU = """
   D8 0.1.0
@@ -33,6 +35,24 @@ ENGLISH_MENU = """
       0  Exit
 
   Option:    type a number or use the arrows, then Enter"""
+
+STEPS_IN_A_HURRY = f"""
+import sys, time
+sys.path.insert(0, {str(PROJECT)!r})
+from d8.build.events import CommandStarted, OutputLine, StepEnded, StepName, StepStarted
+from d8.menu.views.progress import BuildProgress
+from d8.menu.views.screen import Screen
+from d8.messages import message
+
+with BuildProgress(Screen()) as progress:
+    for number in range(120):
+        progress(StepStarted(StepName.STRATEGY, message("title")))
+        progress(CommandStarted("a command " * 20))
+        for line in range(number % 8):
+            progress(OutputLine("a line of output"))
+        time.sleep(0.02)
+        progress(StepEnded(StepName.STRATEGY, True, message("outcome-{{number}}", number=number), 0.1))
+"""
 
 Open = Callable[..., Terminal]
 
@@ -139,3 +159,14 @@ def test_a_dumb_terminal_gets_plain_lines(open_terminal: Open) -> None:
     terminal.wait_for("Option:")
     terminal.press("0\r")
     assert terminal.wait_for_end() == 0
+
+
+def test_no_line_of_a_build_is_lost(tmp_path: Path) -> None:
+    """Finished steps scroll by while the changing part below them is redrawn by another thread."""
+    script = tmp_path / "steps.py"
+    script.write_text(STEPS_IN_A_HURRY)
+    screen, stream = new_screen()
+    process = pexpect.spawn(sys.executable, [str(script)], dimensions=(24, 80), cwd=str(PROJECT), timeout=60)
+    stream.feed(process.read())
+    lines = everything_on(screen).splitlines()
+    assert [line.split()[-1] for line in lines if "outcome" in line] == [f"outcome-{number}" for number in range(120)]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from d8.menu.views.printable import printable_lines
 from d8.menu.views.screen import Screen
-from d8.menu.views.tables import draw_system
+from d8.menu.views.tables import system_facts
 from d8.messages import message
 
 
@@ -22,7 +22,7 @@ def draw_script_output(screen: Screen, output: str) -> None:
 def draw_answer(screen: Screen, system: dict[str, Any]) -> None:
     """Given the agent's answer about its host (empty: nobody asked it), show it."""
     if system:
-        draw_system(screen, system)
+        screen.facts(system_facts(system))
     else:
         screen.warn(message("curl is not installed here; the line works wherever it is."))
 

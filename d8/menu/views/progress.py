@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -38,10 +39,13 @@ class BuildProgress:
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._spinner = Spinner("dots" if screen.marks.ok == "✓" else "line", style="title")
         self.is_live = screen.console.is_terminal and not screen.console.is_dumb_terminal
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._refresher = threading.Thread(target=self._refresh, daemon=True)
         self._live = Live(
             console=screen.console,
             get_renderable=self._picture,
-            refresh_per_second=REFRESHES_PER_SECOND,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -51,17 +55,30 @@ class BuildProgress:
         self._began = self._now()
         if self.is_live:
             self._live.start()
+            self._refresher.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.is_live:
+            self._is_over.set()
+            self._refresher.join()
             self._running = None
             self._live.stop()
 
     def __call__(self, event: BuildEvent) -> None:
         """Given what happened, show it."""
+        with self._lock:
+            self._show(event)
+
+    def _refresh(self) -> None:
+        """Keep the times running. Rich's own thread may draw between two halves of a print; this one waits."""
+        while not self._is_over.wait(1 / REFRESHES_PER_SECOND):
+            with self._lock:
+                self._live.refresh()
+
+    def _show(self, event: BuildEvent) -> None:
         if isinstance(event, StepStarted):
             self._start(event)
         elif isinstance(event, StepEnded):

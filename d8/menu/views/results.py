@@ -60,14 +60,15 @@ def draw_report(screen: Screen, report: BuildReport, curl: str | None) -> None:
             ),
             report.hint,
         )
-        screen.facts([(message("Log"), home_short(report.log_file))])
+        screen.say_with_commands(message("Log:\n{path}", path=home_short(report.log_file)), indent=2)
         return
     screen.good(message("{slave} is ready: its agent answers", slave=report.slave_id))
     seconds = report.document.get("duration_seconds")
     rows: list[tuple[Message, Text | str]] = [(message("Took"), duration(seconds))] if seconds is not None else []
     if report.slave:
         rows += slave_facts(screen, report.slave)
-    screen.facts([*rows, (message("Log"), home_short(report.log_file))])
+    screen.facts(rows)
+    screen.say_with_commands(message("Log:\n{path}", path=home_short(report.log_file)), indent=2)
     if curl:
         screen.say(message("Try it:"))
         screen.command(curl)

@@ -95,7 +95,7 @@ class Screen:
         for command in commands:
             self.command(command, indent)
 
-    def command(self, line: str, indent: int = 0) -> None:
+    def command(self, line: str, indent: int = 2) -> None:
         """Write a line to be copied: never wrapped by us, so that it stays one line."""
         self.console.print(Text(" " * (MARGIN + indent) + printable(line), style="command"), soft_wrap=True)
 

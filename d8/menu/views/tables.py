@@ -37,7 +37,7 @@ BUILD_WORDS = {
     BuildStatus.CANCELLED.value: (message("cancelled"), "warn"),
 }
 LONGEST_OUTPUT_LINES = 12
-SECRET_SETTINGS = frozenset({"slave_auth_token", "git_token"})
+SECRET_SETTINGS = frozenset({"slave_auth_token", "git_token", "telegram_bot_token"})
 
 
 def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: str | None) -> None:
@@ -83,9 +83,7 @@ def draw_slaves(screen: Screen, slaves: Sequence[Slave]) -> None:
 def draw_slave(screen: Screen, status: SlaveStatus, system: dict[str, Any] | None) -> None:
     """Given a slave's status and the facts of its host (None: it does not answer), show both."""
     screen.title(message("{slave}", slave=status.slave.slave_id))
-    screen.facts(slave_facts(screen, status.slave))
-    if system:
-        draw_system(screen, system)
+    screen.facts([*slave_facts(screen, status.slave), *(system_facts(system) if system else [])])
     if status.state not in ANSWERING:
         screen.error(status.detail, status.advice)
     elif not status.slave.survives_reboot:
@@ -105,8 +103,8 @@ def draw_executions(screen: Screen, executions: Sequence[Execution]) -> None:
             screen.warn(message("{slave}: exit code {code}", slave=execution.slave_id, code=execution.exit_code))
 
 
-def draw_system(screen: Screen, system: dict[str, Any]) -> None:
-    """Given the facts that an agent tells about its host, show the ones that matter at a glance."""
+def system_facts(system: dict[str, Any]) -> list[tuple[Message, Text | str]]:
+    """Given the facts that an agent tells about its host, return the ones that matter at a glance, as rows."""
     cpu, memory, disk = (system.get(part) or {} for part in ("cpu", "memory", "disk"))
     rows: list[tuple[Message, Text | str]] = [
         (
@@ -120,7 +118,7 @@ def draw_system(screen: Screen, system: dict[str, Any]) -> None:
     ]
     if system.get("temperature_celsius") is not None:
         rows.append((message("Temperature"), f"{system['temperature_celsius']} °C"))
-    screen.facts(rows)
+    return rows
 
 
 def draw_builds(screen: Screen, builds: Sequence[BuildSummary]) -> None:
@@ -151,9 +149,9 @@ def draw_build(screen: Screen, document: dict[str, Any], log_file: Path | None =
         rows.append((message("Error"), Text(printable(str(document["error"])), style="bad")))
     if document.get("hint"):
         rows.append((message("What to do"), str(document["hint"])))
-    if log_file:
-        rows.append((message("Log"), home_short(log_file)))
     screen.facts(rows)
+    if log_file:
+        screen.say_with_commands(message("Log:\n{path}", path=home_short(log_file)), indent=2)
 
 
 def draw_checks(screen: Screen, checks: Sequence[Check]) -> None:
