@@ -42,6 +42,7 @@ def finish_confirm(activation: Activation, record: Record) -> None:
         bootstrap_copy.remove_installer_secrets(record)
         activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
         _prune_releases(activation, record)
+        bootstrap_copy.clear_work(record)
         activation.keeper.disarm_guard()
 
 
