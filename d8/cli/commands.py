@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -70,6 +71,27 @@ def build(run: Run, hosts: tuple[str, ...]) -> ExitCode:
     from d8.cli.build import build_hosts
 
     return build_hosts(run, hosts)
+
+
+@d8.command(help="Install over SSH, then build (option 12). HOST is [USER@]ADDRESS, with ssh's :PORT if need be.")
+@click.argument("host", metavar="HOST")
+@click.option("--user", metavar="NAME", help="Who logs in there; pi unless told otherwise.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port of its ssh server; 22.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The private key to log in with.")
+@click.option(
+    "--accept-host-key", "fingerprint", metavar="SHA256:...", help="Pin the host key with this fingerprint, unasked."
+)
+@common
+@click.pass_obj
+def bootstrap(
+    run: Run, host: str, user: str | None, port: int | None, key: Path | None, fingerprint: str | None
+) -> ExitCode:
+    from d8.cli.bootstrap import bootstrap_host
+    from d8.fleet.ssh import parse_target
+    from d8.fleet.ssh_host_keys import parse_fingerprint
+
+    target = parse_target(host, user, port, key)
+    return bootstrap_host(run, target, parse_fingerprint(fingerprint) if fingerprint else None)
 
 
 @d8.command(help="List the registered slaves without asking them.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d8.actions.workplace import Workplace
-from d8.errors import D8Error, UsageError
+from d8.errors import D8Error, SettingsError, UsageError
 from d8.first_run.env_file import language_of_locale
 from d8.locale import Translate, translation
 from d8.messages import Message
@@ -32,8 +32,16 @@ class Run:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings. Raises SettingsError."""
-        return load_settings(os.environ)
+        """The settings. Raises SettingsError, also for an .env that belongs to somebody else."""
+        try:
+            return load_settings(os.environ)
+        except OSError as error:
+            raise SettingsError(
+                "{path} can't be read: {reason}",
+                "Make it yours: sudo chown $USER {path}",
+                path=error.filename,
+                reason=error.strerror,
+            ) from error
 
     @cached_property
     def workplace(self) -> Workplace:

@@ -47,7 +47,8 @@ class Environment:
         What an interrupted set-up left is removed first. Raises D8Error.
         """
         if not self._is_usable():
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
             self.folder.mkdir()
             (self.folder / STARTED).touch()
             self._make()

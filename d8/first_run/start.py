@@ -11,6 +11,7 @@ from pathlib import Path
 from d8.errors import D8Error, ExitCode
 from d8.first_run.env_file import ensure_env_file, language_of_locale
 from d8.first_run.environment import Environment, is_venv_available, only_one_at_a_time
+from d8.first_run.ownership import give_to_owner
 from d8.first_run.pip_progress import PipProgress
 from d8.first_run.venv_package import provide_venv
 from d8.locale import Translate, translation
@@ -27,6 +28,11 @@ def start(arguments: list[str]) -> int:
     except D8Error as error:
         _tell_error(error, arguments, translate)
         return error.exit_code
+    except OSError as error:
+        owner = "This folder must be yours: sudo chown -R $USER {folder}"
+        failure = D8Error("{path}: {reason}", owner, path=error.filename, reason=error.strerror, folder=PROJECT)
+        _tell_error(failure, arguments, translate)
+        return failure.exit_code
     except KeyboardInterrupt:
         _say(message("cancelled; the next start does it again"), translate)
         return ExitCode.FAILED
@@ -56,12 +62,14 @@ def complete(project: Path, locked: str, may_install: bool, translate: Translate
 def set_up(environment: Environment, may_install: bool, translate: Translate) -> None:
     """Given the environment, make it and show how far it is. Raises D8Error."""
     if not is_venv_available():
+        _say(message("Python's venv is missing on this machine"), translate)
         provide_venv(may_install)
     began = time.monotonic()
     _say(message("First run: setting up {folder}", folder=environment.folder), translate)
     line = ProgressLine(translate)
     environment.install(line.show)
     line.end()
+    give_to_owner(environment.folder)
     _say(message("Ready after {seconds} s.", seconds=round(time.monotonic() - began)), translate)
 
 
@@ -94,7 +102,8 @@ def _see_to_env_file(project: Path, arguments: list[str]) -> None:
     path = Path(os.environ.get("D8_ENV_FILE") or project / ".env").expanduser()
     can_ask = sys.stdin.isatty() and sys.stderr.isatty() and "--yes" not in arguments and "--json" not in arguments
     try:
-        ensure_env_file(path, project / ".env.example", os.environ, _ask_language if can_ask else None)
+        if ensure_env_file(path, project / ".env.example", os.environ, _ask_language if can_ask else None):
+            give_to_owner(path)
     except OSError as error:  # a read-only checkout: the environment and the defaults still serve
         sys.stderr.write(f"{path}: {error.strerror}\n")
 

@@ -175,6 +175,19 @@ def test_unusable_settings_are_all_named(
     assert "D8_SLAVE_PORT" in error and "D8_TLS" in error
 
 
+def test_an_env_file_of_somebody_else_is_told_with_the_remedy(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def not_ours(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/home/pi/d8/.env")
+
+    monkeypatch.setattr("d8.cli.run.load_settings", not_ours)
+    assert ask(capsys, "slaves", expect=ExitCode.WRONG_USAGE) == {
+        "error": "/home/pi/d8/.env can't be read: Permission denied",
+        "hint": "Make it yours: sudo chown $USER /home/pi/d8/.env",
+    }
+
+
 def test_something_unexpected_leaves_a_log_and_no_traceback(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
