@@ -111,7 +111,8 @@ def judge(slave: Slave, health: dict[str, Any], master_commit: str | None, laten
         advice = message("Build it again (option 11) to bring it to the master's commit.")
     elif not slave.survives_reboot:
         detail = message("does not survive a reboot")
-        advice = message("Run on it, as administrator: {command}", command=slave.persistence_command or "-")
+        if slave.persistence_command:
+            advice = message("Run on it, as administrator:\n{command}", command=slave.persistence_command)
     return SlaveStatus(slave, state, latency_seconds, commit, detail, advice)
 
 

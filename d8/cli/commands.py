@@ -151,7 +151,7 @@ def exec_(ctx: click.Context, names: tuple[str, ...]) -> ExitCode:
     command = words[0] if len(words) == 1 else shlex.join(words)
     outcomes = execute(run.workplace, names, command, None if run.wants_json else run.screen.raw)
     document = {"command": command, "results": [outcome.as_json() for outcome in outcomes]}
-    run.answer(document, lambda screen: draw_executions(screen, outcomes))
+    run.answer(document, lambda screen: draw_executions(screen, run.error_screen, outcomes))
     return executions_exit_code(outcomes)
 
 

@@ -69,6 +69,13 @@ class Run:
         return Screen(self.translate, make_console(stderr=self.wants_json))
 
     @cached_property
+    def error_screen(self) -> Screen:
+        """Where problems go that are not the answer: stderr."""
+        from d8.menu.views.screen import Screen, make_console
+
+        return Screen(self.translate, make_console(stderr=True))
+
+    @cached_property
     def master_commit(self) -> str | None:
         """The commit that slaves should run; None outside a git checkout, which the doctor explains."""
         from d8.source import master_commit

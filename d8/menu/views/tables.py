@@ -62,7 +62,7 @@ def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: s
         if status.detail:
             screen.warn(message("{slave}: {detail}", slave=status.slave.slave_id, detail=status.detail))
             if status.advice:
-                screen.draw(screen.text(status.advice), indent=2)
+                screen.say_with_commands(status.advice, indent=2)
 
 
 def draw_no_slaves(screen: Screen) -> None:
@@ -90,17 +90,22 @@ def draw_slave(screen: Screen, status: SlaveStatus, system: dict[str, Any] | Non
         draw_reboot_warning(screen, status.slave)
 
 
-def draw_executions(screen: Screen, executions: Sequence[Execution]) -> None:
-    """Given how a command ended on each slave, show it; the output of a single slave has been shown already."""
+def draw_executions(screen: Screen, problems: Screen, executions: Sequence[Execution]) -> None:
+    """Given how a command ended on each slave, show it; the output of a single slave has been shown already.
+
+    What went wrong is written to `problems` (stderr), so that stdout holds what the commands wrote.
+    """
     for execution in executions:
         if len(executions) > 1:
             screen.title(message("{slave}", slave=execution.slave_id))
             for stream, text in (("stdout", execution.stdout), ("stderr", execution.stderr)):
                 screen.raw(stream, text)
         if execution.error:
-            screen.error(message("{slave}: {reason}", slave=execution.slave_id, reason=execution.error), execution.hint)
+            problems.error(
+                message("{slave}: {reason}", slave=execution.slave_id, reason=execution.error), execution.hint
+            )
         elif execution.exit_code:
-            screen.warn(message("{slave}: exit code {code}", slave=execution.slave_id, code=execution.exit_code))
+            problems.warn(message("{slave}: exit code {code}", slave=execution.slave_id, code=execution.exit_code))
 
 
 def system_facts(system: dict[str, Any]) -> list[tuple[Message, Text | str]]:
