@@ -117,6 +117,94 @@ class CommandResult:
     timed_out: bool = False
 
 
+class RequestStatus(StrEnum):
+    """Where a request to a person stands: not yet told by Telegram, told, dealt with."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+class Priority(StrEnum):
+    """How soon somebody should look."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    UNKNOWN = "unknown"
+
+
+class Category(StrEnum):
+    """What a request is about."""
+
+    INFRASTRUCTURE = "infrastructure"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class StrategyFailure:
+    """Why one strategy led to no agent. `output` is the end of what its last command printed, masked."""
+
+    strategy: StrategyName
+    reason: Message
+    hint: Message
+    was_tried: bool
+    output: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The likely cause of a failed build, what to do, and the section of docs/troubleshooting.md about it."""
+
+    cause: Message
+    advice: Message
+    anchor: str
+
+    @property
+    def doc(self) -> str:
+        """Where to read on."""
+        return f"docs/troubleshooting.md#{self.anchor}"
+
+    def as_json(self) -> dict[str, str]:
+        """Return the diagnosis as it stands in logs and JSON: in English."""
+        return {"cause": str(self.cause), "advice": str(self.advice), "doc": self.doc}
+
+
+@dataclass(frozen=True)
+class HumanRequest:
+    """Something that only a person can mend. `id` is 0 until it is stored; texts are masked and in the operator's
+    language; `failures` counts how often it happened; `reason` says why Telegram was not told yet."""
+
+    slave_id: str
+    title: str
+    description: str
+    cause: str
+    log_file: Path
+    created: datetime
+    updated: datetime
+    id: int = 0
+    priority: Priority = Priority.HIGH
+    category: Category = Category.INFRASTRUCTURE
+    status: RequestStatus = RequestStatus.PENDING
+    failures: int = 1
+    notified: datetime | None = None
+    reason: str | None = None
+    next_try: datetime | None = None
+    closed: datetime | None = None
+    closed_by: str | None = None
+
+    def is_being_sent(self, now: datetime) -> bool:
+        """Given the moment, return whether somebody has reserved the delivery and is at it."""
+        is_reserved = self.reason is None and self.next_try is not None and self.next_try > now
+        return self.status is RequestStatus.PENDING and is_reserved
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as `requests --json` shows it; moments are ISO-8601 in UTC."""
+        moments = ("created", "updated", "notified", "next_try", "closed")
+        shown = {name: value.isoformat() if (value := getattr(self, name)) else None for name in moments}
+        return {**self.__dict__, **shown, "log_file": str(self.log_file)}
+
+
 @dataclass(frozen=True)
 class BuildReport:
     """How a build ended. `document` is the build log's object, masked, as it stands in `log_file`."""
@@ -131,6 +219,9 @@ class BuildReport:
     error: Message | None = None
     hint: Message | None = None
     slave: Slave | None = None
+    failures: tuple[StrategyFailure, ...] = ()
+    diagnosis: Diagnosis | None = None
+    request: HumanRequest | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the build log's object."""

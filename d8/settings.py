@@ -46,11 +46,14 @@ class Settings:
     confirm_timeout_seconds: float
     stabilisation_seconds: float
     fan_out: int
+    telegram_bot_token: str | None
+    telegram_chat_id: str | None
+    telegram_api_url: str
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values of this object that must never be shown."""
-        return tuple(value for value in (self.slave_auth_token, self.git_token) if value)
+        return tuple(value for value in (self.slave_auth_token, self.git_token, self.telegram_bot_token) if value)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,19 @@ def _repository(text: str) -> str | None:
     if parts.scheme not in {"http", "https", "file", "ssh"}:
         raise ValueError("must be an https:// (or http://, ssh://, file://) URL")
     return text
+
+
+def _without_controls(text: str) -> str | None:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("holds a control character")
+    return text or None
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an https:// (or http://) address without user, query or fragment")
+    return text.rstrip("/")
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -233,6 +249,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Seconds that a new agent must stay up to count.",
     ),
     Setting("D8_FAN_OUT", "fan_out", "32", _whole_number(1, 128), "Slaves that are asked at the same time."),
+    Setting(
+        "TELEGRAM_BOT_TOKEN",
+        "telegram_bot_token",
+        "",
+        _without_controls,
+        "Token of the Telegram bot that tells a person when no strategy worked. Empty: requests stay on this master.",
+    ),
+    Setting("TELEGRAM_CHAT_ID", "telegram_chat_id", "", _without_controls, "The chat that the bot writes to."),
+    Setting(
+        "TELEGRAM_API_URL",
+        "telegram_api_url",
+        "https://api.telegram.org",
+        _web_address,
+        "Base address of Telegram's API, for a server of your own.",
+    ),
 )
 
 

@@ -31,7 +31,7 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
 CURL_TIMEOUT_SECONDS = 30.0
 # What would let the slave reach this machine's session, or settle it by the operator's own settings.
-NOT_INHERITED = ("XDG_", "DBUS_", "D8_", "LISTEN_", "NOTIFY_", "SLAVE_AUTH_TOKEN", "GIT_TOKEN", "SUDO_")
+NOT_INHERITED = ("XDG_", "DBUS_", "D8_", "LISTEN_", "NOTIFY_", "SLAVE_AUTH_TOKEN", "GIT_TOKEN", "TELEGRAM_", "SUDO_")
 
 
 class Demo:
@@ -117,6 +117,8 @@ def demo_settings(settings: Settings, folder: Path, port: int) -> Settings:
         installer_days=1,
         repo_url=None,
         git_token=None,
+        telegram_bot_token=None,
+        telegram_chat_id=None,
     )
 
 

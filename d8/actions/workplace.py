@@ -24,7 +24,12 @@ class Workplace:
 
         return Registry(self.settings.data_dir)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the registry was used."""
+        return "registry" in self.__dict__
+
     def close(self) -> None:
         """Give the database back if it was opened."""
-        if "registry" in self.__dict__:
+        if self.is_open:
             self.registry.close()

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from d8.build.activation import Activation, AgentFacts
 from d8.build.context import BuildContext
 from d8.build.events import StepName
+from d8.build.recorder import last_output
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import Strategy, discard_release
 from d8.errors import BuildFailed, Cancelled, D8Error
-from d8.messages import message
-from d8.models import Scope, StrategyName
+from d8.messages import NOTHING, message
+from d8.models import Scope, StrategyFailure, StrategyName
 
 KEEPERS = {
     Scope.SYSTEM: message("systemd"),
@@ -21,6 +22,20 @@ KEEPERS = {
     Scope.CRON: message("cron"),
     Scope.NOHUP: message("nobody after a reboot"),
 }
+
+
+class NoStrategyWorked(BuildFailed):
+    """No way of installing led to an agent. Given why each of them did not, in their order."""
+
+    def __init__(self, failures: tuple[StrategyFailure, ...]) -> None:
+        self.failures = failures
+        last = failures[-1]
+        super().__init__(
+            "no way of installing worked: {reasons}",
+            last.hint.template and "{advice}",
+            reasons=[message("{strategy}: {reason}", strategy=one.strategy, reason=one.reason) for one in failures],
+            advice=last.hint,
+        )
 
 
 @dataclass(frozen=True)
@@ -35,27 +50,23 @@ def run_strategies(
     strategies: tuple[Strategy, ...], context: BuildContext, policy: RetryPolicy, sleep: Callable[[float], None]
 ) -> Built:
     """Given the strategies in their order, return the first that works. Raises BuildFailed with all their reasons."""
-    failures: list[tuple[StrategyName, D8Error]] = []
+    failures: list[StrategyFailure] = []
     for strategy in strategies:
         reason = strategy.impossible_because(context.facts)
         if reason is not None:
             context.progress.log.add("skipped", {"strategy": strategy.name, "reason": str(reason)})
             context.progress.tell(message("{strategy} is left out: {reason}", strategy=strategy.name, reason=reason))
-            failures.append((strategy.name, BuildFailed("{reason}", reason=reason)))
+            failures.append(StrategyFailure(strategy.name, reason, NOTHING, was_tried=False))
             continue
         try:
             return Built(strategy.name, _attempts(strategy, context, policy, sleep))
         except Cancelled:
             raise
-        except D8Error as failure:
-            failures.append((strategy.name, failure))
-    last = failures[-1][1]
-    raise BuildFailed(
-        "no way of installing worked: {reasons}",
-        last.hint.template and "{advice}",
-        reasons=[message("{strategy}: {reason}", strategy=name, reason=why.message) for name, why in failures],
-        advice=last.hint,
-    )
+        except D8Error as error:
+            failures.append(
+                StrategyFailure(strategy.name, error.message, error.hint, was_tried=True, output=last_output(error))
+            )
+    raise NoStrategyWorked(tuple(failures))
 
 
 def _attempts(

@@ -33,6 +33,8 @@ class BuildLog:
             "commands": [],
             "error": None,
             "hint": None,
+            "diagnosis": None,
+            "request": None,
             "timestamp": started.isoformat(),
             "duration_seconds": None,
             "master_commit": None,

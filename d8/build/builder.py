@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from platformdirs import user_cache_path
 
 from d8 import __version__
 from d8.build.activation import AgentFacts
-from d8.build.attempts import Built, run_strategies
+from d8.build.attempts import Built, NoStrategyWorked, run_strategies
 from d8.build.build_log import BuildLog
 from d8.build.connectivity import Connectivity
 from d8.build.context import BuildContext
@@ -18,12 +19,15 @@ from d8.build.events import Observer, StepName
 from d8.build.examination import ask_facts, settle_identity, warnings_for
 from d8.build.progress import Progress
 from d8.build.provision import bring_source, install_prerequisites
-from d8.build.recorder import RemoteShell
+from d8.build.recorder import RemoteShell, last_output
 from d8.build.registration import register, warn_of_reboot
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import STRATEGIES, Strategy
 from d8.build.wheels import WheelCache
 from d8.commands import activation, release
+from d8.congress.congress import congress_of
+from d8.congress.diagnosis import diagnose_build
+from d8.congress.human_request import needs_a_person
 from d8.errors import Cancelled, D8Error, ExitCode
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.names import Address, slave_id_for
@@ -69,6 +73,7 @@ class BuildD8Slave:
                 Cancelled("cancelled by the operator", "The bootstrap stays on the slave: build again.")
             )
         self._log.finish(BuildStatus.SUCCESS, datetime.now().astimezone(), slave.strategy)
+        congress_of(self._settings, self._registry).settle(slave.slave_id)
         self._registry.record("build", slave.slave_id, BuildStatus.SUCCESS)
         return BuildReport(
             slave_id=slave.slave_id,
@@ -173,7 +178,7 @@ class BuildD8Slave:
         status = BuildStatus.CANCELLED if isinstance(error, Cancelled) else BuildStatus.FAILED
         self._log.finish(status, datetime.now().astimezone(), error=error)
         self._registry.record("build", self._slave_id, f"{status}: {self._masker.mask(str(error))}")
-        return BuildReport(
+        report = BuildReport(
             slave_id=self._slave_id,
             slave_host=self._address.host,
             status=status,
@@ -182,4 +187,19 @@ class BuildD8Slave:
             document=self._log.document,
             error=error.message,
             hint=error.hint,
+            failures=error.failures if isinstance(error, NoStrategyWorked) else (),
         )
+        if status is not BuildStatus.FAILED:
+            return report
+        diagnosis = diagnose_build(report, last_output(error))
+        self._log.note("diagnosis", diagnosis.as_json())
+        return self.escalate_to_congress(replace(report, diagnosis=diagnosis))
+
+    def escalate_to_congress(self, report: BuildReport) -> BuildReport:
+        """Given how a build failed, call a person if its strategies are what failed; return the report with the
+        request. The mission's step 8."""
+        if not needs_a_person(report):
+            return report
+        request = congress_of(self._settings, self._registry).escalate(report)
+        self._log.note("request", {"id": request.id, "status": request.status, "reason": request.reason})
+        return replace(report, request=request)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 LINK_PATIENCE_SECONDS = 60.0
 LONG_POLL_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.5
+KEPT_FOR_DIAGNOSIS = 8000  # characters of each stream
 
 
 class CommandFailed(BuildFailed):
@@ -35,6 +36,14 @@ class CommandFailed(BuildFailed):
             purpose=purpose,
             reason=_last_words(result),
         )
+
+
+def last_output(error: BaseException) -> str:
+    """Given what ended a step, return the end of what its command printed, masked; empty when there was no command."""
+    failed = error if isinstance(error, CommandFailed) else error.__cause__
+    if not isinstance(failed, CommandFailed):
+        return ""
+    return f"{failed.result.stdout[-KEPT_FOR_DIAGNOSIS:]}\n{failed.result.stderr[-KEPT_FOR_DIAGNOSIS:]}".strip()
 
 
 class RemoteShell:

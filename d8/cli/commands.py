@@ -17,6 +17,7 @@ from d8.errors import ExitCode, UsageError
 from d8.messages import message
 
 PLATFORMS = ("linux", "windows", "all")
+LONGEST_GOODBYE_SECONDS = 5.0
 
 
 @click.group(
@@ -32,12 +33,17 @@ def d8(ctx: click.Context) -> ExitCode | None:
 @d8.command(help="Open the numbered menu.")
 @click.pass_obj
 def menu(run: Run) -> ExitCode:
+    from d8.actions.requests import send_in_background
     from d8.cli.failures import write_crash_log
     from d8.menu.app import run_menu
 
     if run.wants_json or run.is_yes:
         raise UsageError("the menu asks and draws: it takes neither --json nor --yes", "Use the command instead.")
-    return run_menu(run.conversation, lambda failure: write_crash_log(failure, run.settings))
+    conversation = run.conversation
+    sending = send_in_background(run.settings)
+    code = run_menu(conversation, lambda failure: write_crash_log(failure, run.settings))
+    sending.join(LONGEST_GOODBYE_SECONDS)
+    return code
 
 
 @d8.command(help="Try it all against a slave on this machine.")
@@ -171,6 +177,18 @@ def builds(run: Run, name: str | None) -> ExitCode:
         found = list_builds(data_dir)
         run.answer({"builds": [one.as_json() for one in found]}, lambda screen: draw_builds(screen, found))
     return ExitCode.DONE
+
+
+@d8.command(help="List the requests to people, or show one (option 8).")
+@click.argument("number", metavar="[ID]", type=int, required=False)
+@click.option("--send", "is_sending", is_flag=True, help="Send what waits for Telegram now.")
+@click.option("--close", "closed", metavar="ID", type=int, help="Close a request: it is settled.")
+@common
+@click.pass_obj
+def requests(run: Run, number: int | None, is_sending: bool, closed: int | None) -> ExitCode:
+    from d8.cli.requests import answer_requests
+
+    return answer_requests(run, number, is_sending, closed)
 
 
 @d8.command(help="Uninstall and forget a slave (option 16).")

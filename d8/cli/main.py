@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             code = d8.main(words, prog_name="start_d8.py", standalone_mode=False, obj=run)
             sys.stdout.flush()
+            run.send_requests()
             return ExitCode(code or ExitCode.DONE)
         finally:
             run.close()

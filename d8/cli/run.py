@@ -115,6 +115,13 @@ class Run:
         else:
             draw(self.screen)
 
+    def send_requests(self) -> None:
+        """After the command's own work: tell people what waits for them, if the command opened the registry anyway."""
+        if "workplace" in self.__dict__ and self.workplace.is_open:
+            from d8.actions.requests import send_on_the_way
+
+            send_on_the_way(self.workplace)
+
     def close(self) -> None:
         """Give back what was opened."""
         if "workplace" in self.__dict__:

@@ -1,4 +1,4 @@
-"""What the master remembers, in one database: slaves, credentials, builds, audit. SQL stays in this module."""
+"""What the master remembers, in one database: slaves, credentials, audit. SQL stays here and in request_store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from d8.errors import UsageError
 from d8.files import private_folder
+from d8.fleet.request_store import REQUESTS, RequestStore
 from d8.models import Credential, CredentialKind, Scope, Slave, StrategyName
 
 METADATA = sa.MetaData()
@@ -60,11 +61,12 @@ class Registry:
         self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         sa.event.listen(self._engine, "connect", _use_write_ahead_log)
         self._make_tables()
+        self.requests = RequestStore(self._engine)
 
     def _make_tables(self) -> None:
         """Make what is missing; two masters that start at once on an empty folder do not trip over each other."""
         with self._engine.begin() as connection:
-            for table in METADATA.sorted_tables:
+            for table in (*METADATA.sorted_tables, REQUESTS):
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))

@@ -29,6 +29,7 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option(1, message("Fleet status"), "fleet"),
     Option(7, message("Build logs"), "builds"),
+    Option(8, message("Requests to people"), "requests"),
     Option(9, message("Settings and doctor"), "doctor"),
     Option(10, message("Generate scripts"), "installer"),
     Option(11, message("Build & automatic registration"), "build"),

@@ -10,6 +10,7 @@ from d8.actions.installer import InstallerMade
 from d8.actions.remove import Removal
 from d8.actions.trust import Trust
 from d8.menu.views.durations import duration
+from d8.menu.views.requests import draw_diagnosis, draw_escalation
 from d8.menu.views.screen import Screen
 from d8.messages import Message, message
 from d8.models import BuildReport, BuildStatus, Scope, Slave
@@ -61,6 +62,10 @@ def draw_report(screen: Screen, report: BuildReport, curl: str | None) -> None:
             report.hint,
         )
         screen.say_with_commands(message("Log:\n{path}", path=home_short(report.log_file)), indent=2)
+        if report.diagnosis:
+            draw_diagnosis(screen, report.diagnosis)
+        if report.request:
+            draw_escalation(screen, report.request)
         return
     screen.good(message("{slave} is ready: its agent answers", slave=report.slave_id))
     seconds = report.document.get("duration_seconds")

@@ -154,6 +154,9 @@ def draw_build(screen: Screen, document: dict[str, Any], log_file: Path | None =
         rows.append((message("Error"), Text(printable(str(document["error"])), style="bad")))
     if document.get("hint"):
         rows.append((message("What to do"), str(document["hint"])))
+    if document.get("diagnosis"):
+        rows.append((message("Likely cause"), str(document["diagnosis"]["cause"])))
+        rows.append((message("Read on"), str(document["diagnosis"]["doc"])))
     screen.facts(rows)
     if log_file:
         screen.say_with_commands(message("Log:\n{path}", path=home_short(log_file)), indent=2)

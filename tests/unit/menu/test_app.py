@@ -49,7 +49,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_the_options_have_the_numbers_of_the_mission() -> None:
-    assert [option.number for option in OPTIONS] == [1, 7, 9, 10, 11, 16, 0]
+    assert [option.number for option in OPTIONS] == [1, 7, 8, 9, 10, 11, 16, 0]
 
 
 @pytest.mark.parametrize("leaving", [0, KeyboardInterrupt(), EOFError()])
@@ -57,7 +57,7 @@ def test_leaving(session: Session, leaving: object) -> None:
     assert "Bye." in session.play(leaving)
 
 
-@pytest.mark.parametrize("option", [1, 7, 9, 10, 16])
+@pytest.mark.parametrize("option", [1, 7, 8, 9, 10, 16])
 def test_each_option_answers_on_an_empty_fleet_and_comes_back(session: Session, option: int) -> None:
     assert session.play(option, 0)
 
