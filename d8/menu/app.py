@@ -7,7 +7,7 @@ from pathlib import Path
 
 from d8 import __version__
 from d8.errors import D8Error, ExitCode
-from d8.menu.conversation import Conversation
+from d8.menu.conversation import BackToMenu, Conversation
 from d8.menu.options import EXIT, OPTIONS, Option
 from d8.menu.prompts import Choice
 from d8.messages import message
@@ -30,14 +30,17 @@ def run_menu(conversation: Conversation, crash_log: CrashLog, options: Sequence[
             screen.say(message("Bye."), "note")
             return ExitCode.DONE
         screen.title(by_number[number].title)
-        _run(by_number[number], conversation, crash_log)
-        _pause(conversation)
+        if _run(by_number[number], conversation, crash_log):
+            _pause(conversation)
 
 
-def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> None:
+def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> bool:
+    """Run an option; return whether it left something to be read."""
     screen = conversation.screen
     try:
         option.run(conversation)
+    except BackToMenu:
+        return False
     except D8Error as error:
         screen.error(error.message, error.hint)
     except (KeyboardInterrupt, EOFError):
@@ -48,6 +51,7 @@ def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> Non
             message("this should not have happened: {kind}: {reason}", kind=type(error).__name__, reason=error),
             message("The details are in:\n{path}", path=crash_log(error)),
         )
+    return True
 
 
 def _pause(conversation: Conversation) -> None:

@@ -7,9 +7,16 @@ from functools import cached_property
 
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error
-from d8.menu.prompts import Prompts
+from d8.menu.prompts import Choice, Prompts
 from d8.menu.views.screen import Screen
+from d8.messages import Message, message
 from d8.source import master_commit
+
+BACK = 0
+
+
+class BackToMenu(Exception):
+    """The operator wants nothing of what an option offers; nothing went wrong."""
 
 
 @dataclass
@@ -27,3 +34,14 @@ class Conversation:
             return master_commit().hash
         except D8Error:
             return None
+
+    def choose(self, title: Message, choices: list[Choice]) -> int:
+        """Given a question and what may be chosen, return the number of the chosen one.
+
+        The way back stands before them as number 0. Raises BackToMenu for it.
+        """
+        back = Choice(BACK, message("Back to the menu").text(self.screen.translate))
+        number = self.prompts.choose(title.text(self.screen.translate), [back, *choices])
+        if number == BACK:
+            raise BackToMenu
+        return number

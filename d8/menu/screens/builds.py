@@ -8,7 +8,6 @@ from d8.menu.prompts import Choice
 from d8.menu.views.tables import build_word, draw_build, draw_builds
 from d8.messages import message
 
-BACK = 0
 SHOWN = 15
 
 
@@ -19,11 +18,9 @@ def run(conversation: Conversation) -> None:
     if not builds:
         draw_builds(screen, builds)
         return
-    lines = [Choice(BACK, message("Back to the menu").text(screen.translate))]
+    lines = []
     for index, build in enumerate(builds, start=1):
         word = build_word(screen, build.status).plain
         lines.append(Choice(index, f"{build.build_id.removeprefix('build_')}  {word}  {build.strategy or ''}"))
-    chosen = conversation.prompts.choose(message("Which build?").text(screen.translate), lines)
-    if chosen != BACK:
-        log_file = builds[chosen - 1].log_file
-        draw_build(screen, read_log(log_file), log_file)
+    log_file = builds[conversation.choose(message("Which build?"), lines) - 1].log_file
+    draw_build(screen, read_log(log_file), log_file)

@@ -10,8 +10,6 @@ from d8.menu.views.results import draw_trust
 from d8.menu.views.tables import draw_fleet, draw_slave
 from d8.messages import message
 
-BACK = 0
-
 
 def run(conversation: Conversation) -> None:
     """Ask every slave, show the table, offer the details of one."""
@@ -21,10 +19,8 @@ def run(conversation: Conversation) -> None:
     if not statuses:
         return
     lines = [Choice(index, status.slave.slave_id) for index, status in enumerate(statuses, start=1)]
-    back = Choice(BACK, message("Back to the menu").text(screen.translate))
-    chosen = conversation.prompts.choose(message("Details of which slave?").text(screen.translate), [back, *lines])
-    if chosen != BACK:
-        show_slave(conversation, statuses[chosen - 1].slave.slave_id)
+    chosen = conversation.choose(message("Details of which slave?"), lines)
+    show_slave(conversation, statuses[chosen - 1].slave.slave_id)
 
 
 def show_slave(conversation: Conversation, name: str) -> None:

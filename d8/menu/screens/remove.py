@@ -10,8 +10,6 @@ from d8.menu.views.results import draw_removal
 from d8.menu.views.tables import draw_no_slaves
 from d8.messages import message
 
-BACK = 0
-
 
 def run(conversation: Conversation) -> None:
     """Ask which one, confirm, remove; a slave that can't be reached may be forgotten after a second question."""
@@ -20,12 +18,8 @@ def run(conversation: Conversation) -> None:
     if not slaves:
         draw_no_slaves(screen)
         return
-    back = Choice(BACK, message("Back to the menu").text(screen.translate))
     lines = [Choice(index, f"{slave.slave_id}  {slave.hostname}") for index, slave in enumerate(slaves, start=1)]
-    chosen = prompts.choose(message("Remove which slave?").text(screen.translate), [back, *lines])
-    if chosen == BACK:
-        return
-    name = slaves[chosen - 1].slave_id
+    name = slaves[conversation.choose(message("Remove which slave?"), lines) - 1].slave_id
     if not prompts.confirm(message("Uninstall the agent on {slave} and forget the slave?", slave=name)):
         screen.say(message("Nothing was done."))
         return

@@ -9,8 +9,6 @@ from d8.menu.views.requests import draw_closed, draw_request, draw_requests, dra
 from d8.messages import message
 from d8.models import RequestStatus
 
-BACK = 0
-
 
 def run(conversation: Conversation) -> None:
     """Show the list, offer the details of one; it may be sent if it waits, and closed."""
@@ -19,11 +17,8 @@ def run(conversation: Conversation) -> None:
     draw_requests(screen, requests)
     if not requests:
         return
-    back = Choice(BACK, message("Back to the menu").text(screen.translate))
     lines = [Choice(one.id, f"{one.slave_id}  {one.updated.astimezone():%Y-%m-%d %H:%M}") for one in requests]
-    number = prompts.choose(message("Details of which request?").text(screen.translate), [back, *lines])
-    if number == BACK:
-        return
+    number = conversation.choose(message("Details of which request?"), lines)
     detail = show_request(workplace, number)
     draw_request(screen, detail)
     if detail.request.status is RequestStatus.CLOSED:
