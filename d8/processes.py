@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +56,18 @@ def stream(
     *,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_seconds: float | None = None,
 ) -> int:
     """Given a command's words and who reads its output line by line (both streams), return its exit code.
 
-    The process ends with us: when reading is interrupted it is terminated. 127 when the program is missing.
+    The process ends with us: when reading is interrupted it is terminated. 127 when the program is missing, 124 past
+    the limit.
     """
     try:
         process = subprocess.Popen(
             [str(word) for word in words],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,11 +78,32 @@ def stream(
     except FileNotFoundError as error:
         observe(str(error))
         return 127
+    limit = threading.Timer(timeout_seconds or 0, process.kill)
+    if timeout_seconds is not None:
+        limit.start()
     with process:
         try:
+            _feed(process, stdin)
             for line in process.stdout or ():
                 observe(line.rstrip("\n"))
         except BaseException:
             process.terminate()
             raise
-    return process.returncode
+        finally:
+            is_late = timeout_seconds is not None and not limit.is_alive()
+            limit.cancel()
+    return 124 if is_late and process.returncode else process.returncode
+
+
+def _feed(process: subprocess.Popen[str], stdin: bytes) -> None:
+    """Write the whole of standard input while somebody else reads the output: neither may wait for the other."""
+    pipe, process.stdin = process.stdin, None
+    if pipe is None:
+        return
+
+    def write() -> None:
+        with suppress(OSError), os.fdopen(os.dup(pipe.fileno()), "wb") as raw:  # it may have ended, or want no more
+            pipe.close()
+            raw.write(stdin)
+
+    threading.Thread(target=write, name="standard input", daemon=True).start()

@@ -56,9 +56,13 @@ class InstallerMade:
 
 
 def make_installer(
-    workplace: Workplace, now: datetime, platform: Platform = Platform.LINUX, privilege: str = "auto"
+    workplace: Workplace,
+    now: datetime,
+    platform: Platform = Platform.LINUX,
+    privilege: str = "auto",
+    folder: Path | None = None,
 ) -> InstallerMade:
-    """Given when and for which platform, write an install script (0600) and return it.
+    """Given when, for which platform and where (D8_INSTALLER_DIR), write an install script (0600) and return it.
 
     The master remembers the credential before the file exists: a script in the world is always a known one.
     Raises Refused for Windows, D8Error where the master's address is unknown.
@@ -77,7 +81,7 @@ def make_installer(
         expires=installer.expires,
     )
     workplace.registry.save_credential(credential, now)
-    path = write_installer(installer, settings.installer_dir, now)
+    path = write_installer(installer, folder or settings.installer_dir, now)
     workplace.registry.record("installer", installer.installer_id, str(path))
     return InstallerMade(
         sh=path,

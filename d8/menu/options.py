@@ -33,6 +33,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(9, message("Settings and doctor"), "doctor"),
     Option(10, message("Generate scripts"), "installer"),
     Option(11, message("Build & automatic registration"), "build"),
+    Option(12, message("Install over SSH & build"), "bootstrap"),
     Option(16, message("Remove a slave"), "remove"),
     Option(EXIT, message("Exit")),
 )

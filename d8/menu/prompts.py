@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from getpass import getpass
 from typing import TYPE_CHECKING, Protocol
 
 from d8.errors import D8Error, UsageError
@@ -42,6 +43,9 @@ class Prompts(Protocol):
     def confirm(self, question: Message) -> bool:
         """Given a question, return whether the answer was yes, in either language; Enter is no."""
 
+    def secret(self, question: Message) -> str:
+        """Given a question, return what was typed without showing it."""
+
     def pause(self) -> None:
         """Wait for Enter, so that what is on the screen can be read."""
 
@@ -69,9 +73,12 @@ def prompts_for_terminal(translate: Translate) -> Prompts:
 class PlainPrompts:
     """Questions as plain lines: for a terminal without cursor movement."""
 
-    def __init__(self, translate: Translate, read: Callable[[str], str] = input) -> None:
+    def __init__(
+        self, translate: Translate, read: Callable[[str], str] = input, read_unseen: Callable[[str], str] = getpass
+    ) -> None:
         self._translate = translate
         self._read = read
+        self._read_unseen = read_unseen
 
     def choose(self, title: str, choices: Sequence[Choice]) -> int:
         numbers = {str(choice.number): choice.number for choice in choices}
@@ -98,6 +105,9 @@ class PlainPrompts:
             meant = understood(self._read(f"  {self._said(question)} {self._said(message('[y/N]'))} "))
             if meant is not None:
                 return meant
+
+    def secret(self, question: Message) -> str:
+        return self._read_unseen(f"  {self._said(question)} ")
 
     def pause(self) -> None:
         self._read("\n" + self._said(message("  Enter: back to the menu ")))
@@ -137,6 +147,11 @@ class TerminalPrompts:
 
         shown = f"{self._said(question)} {self._said(message('[y/N]'))}"
         return bool(understood(questionary.text(shown, validate=validate, qmark=" ", style=_style()).unsafe_ask()))
+
+    def secret(self, question: Message) -> str:
+        import questionary
+
+        return str(questionary.password(self._said(question), qmark=" ", style=_style()).unsafe_ask())
 
     def pause(self) -> None:
         import questionary

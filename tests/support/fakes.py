@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from d8.build.builder import BuildOptions
 from d8.build.events import Observer, OutputLine, StepEnded, StepName, StepStarted
 from d8.errors import ExitCode
 from d8.fleet.names import Address, slave_id_for
@@ -53,7 +54,9 @@ class InMemoryBuilder:
 
     fails: frozenset[str] = frozenset()
 
-    def __init__(self, address: Address, settings: Settings, registry: Registry, observer: Observer) -> None:
+    def __init__(
+        self, address: Address, settings: Settings, registry: Registry, observer: Observer, options: BuildOptions
+    ) -> None:
         self._address, self._settings, self._registry, self._observer = address, settings, registry, observer
 
     def build(self) -> BuildReport:
@@ -106,6 +109,10 @@ class ScriptedOperator:
         answer = self._next(str(question))
         assert isinstance(answer, bool)
         return answer
+
+    def secret(self, question: Message) -> str:
+        """Answer with a password."""
+        return str(self._next(str(question)))
 
     def pause(self) -> None:
         """Enter."""

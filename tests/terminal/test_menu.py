@@ -19,6 +19,7 @@ SPANISH_MENU = """
       9  Configuración y diagnóstico
      10  Generar Scripts
      11  Build & Registro Automático
+     12  Instalar por SSH y construir
      16  Eliminar un slave
       0  Salir
 
@@ -31,6 +32,7 @@ ENGLISH_MENU = """
       9  Settings and doctor
      10  Generate scripts
      11  Build & automatic registration
+     12  Install over SSH & build
      16  Remove a slave
       0  Exit
 
