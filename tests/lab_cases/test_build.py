@@ -124,8 +124,8 @@ def test_a_master_killed_in_the_middle_leaves_a_slave_that_answers_and_can_be_bu
     quick = Master(master.folder, master.address, {"D8_CONFIRM_TIMEOUT": "8", "D8_STABILISATION": "4"})
     quick.bring_bootstrap(bare_host)
     build = quick.start("build", bare_host.address, "--yes")
-    assert build.stderr is not None
-    for line in build.stderr:
+    assert build.stdout is not None
+    for line in build.stdout:
         if "Handover" in line:
             break
     time.sleep(2)
