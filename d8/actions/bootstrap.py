@@ -15,10 +15,11 @@ from d8.actions.workplace import Workplace
 from d8.errors import D8Error, Refused, SlaveUnreachable
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
-from d8.fleet.ssh import Ssh, Target
+from d8.fleet.ssh import Ssh
 from d8.fleet.ssh_answer import Answer, AnswerKind
 from d8.fleet.ssh_host_keys import HostKey
 from d8.fleet.ssh_problems import HostKeyChanged, LoginRefused
+from d8.fleet.ssh_target import Target
 from d8.messages import Message, message
 
 SecretQuestion = Callable[[Message], str]

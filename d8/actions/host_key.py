@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from d8.errors import Cancelled, Refused
-from d8.fleet.ssh import KEY_KINDS, Ssh, Target
+from d8.fleet.ssh import Ssh
 from d8.fleet.ssh_host_keys import HostKey, PinnedKeys, Verdict, judge
+from d8.fleet.ssh_options import KEY_KINDS
 from d8.fleet.ssh_problems import HostKeyChanged
+from d8.fleet.ssh_target import Target
 from d8.messages import Message, message
 from d8.settings import Settings
 

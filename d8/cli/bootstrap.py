@@ -9,7 +9,7 @@ from d8.actions.build import build_slave
 from d8.actions.trust import show_trust
 from d8.cli.run import Run
 from d8.errors import ExitCode
-from d8.fleet.ssh import Target
+from d8.fleet.ssh_target import Target
 from d8.menu.views.bootstrap import draw_installed, show_script_line
 from d8.menu.views.progress import BuildProgress
 from d8.menu.views.results import draw_report

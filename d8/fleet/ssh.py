@@ -1,107 +1,31 @@
-"""Runs one command on a machine over ssh, with the system's OpenSSH: the only module that knows its options.
+"""Runs one command on a machine over ssh, with the system's OpenSSH.
 
 The host key is checked against one pinned key, never learnt on the way; no session of the operator's is shared.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from d8 import processes
 from d8.errors import UsageError
 from d8.files import write_private
-from d8.fleet.names import parse_address
-from d8.fleet.ssh_answer import Answer, AnswerKind, waiting
+from d8.fleet.ssh_answer import Answer, waiting
 from d8.fleet.ssh_host_keys import HostKey, parse_known_hosts, render_known_hosts
+from d8.fleet.ssh_options import KEY_KINDS, PROBING, WITH_ANSWER, WITHOUT_ASKING, ssh_command
 from d8.fleet.ssh_problems import Ending, problem_of, reason_in
+from d8.fleet.ssh_target import Target
 
-SSH_PORT = 22
-DEFAULT_USER = "pi"
 KNOWN_HOSTS = "known_hosts"
 LAST_LINES = 40
 BEGAN = "d8-ssh-session-begins"  # what comes before this line is ssh's and the login shell's, not the command's
 PROBE_SECONDS = 60.0
-USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
-# Type of key → the signature algorithms by which it is asked for, the likeliest first.
-KEY_KINDS = {
-    "ssh-ed25519": "ssh-ed25519",
-    "ecdsa": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
-    "ssh-rsa": "rsa-sha2-512,rsa-sha2-256",
-}
-# The command line wins over ~/.ssh/config, which may say which key belongs to which host but none of this.
-ALWAYS = (
-    "GlobalKnownHostsFile=/dev/null",
-    "UserKnownHostsFile=known_hosts",
-    "HashKnownHosts=no",
-    "UpdateHostKeys=no",
-    "VerifyHostKeyDNS=no",
-    "CheckHostIP=no",
-    "ControlMaster=no",
-    "ControlPath=none",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "PermitLocalCommand=no",
-    "RequestTTY=no",
-    "RemoteCommand=none",
-    "LogLevel=ERROR",
-    "ServerAliveInterval=15",
-    "ServerAliveCountMax=4",
-)
-WITHOUT_ASKING = ("BatchMode=yes",)
-WITH_ANSWER = {
-    AnswerKind.PASSWORD: (
-        "BatchMode=no",
-        "NumberOfPasswordPrompts=1",
-        "PubkeyAuthentication=no",
-        "PreferredAuthentications=password,keyboard-interactive",
-    ),
-    AnswerKind.PASSPHRASE: ("BatchMode=no", "NumberOfPasswordPrompts=1", "PreferredAuthentications=publickey"),
-}
-PROBING = ("BatchMode=yes", "PreferredAuthentications=none", "StrictHostKeyChecking=accept-new")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Who is reached where: a checked host, port and user, and the key to use (None: ssh's own choice)."""
-
-    host: str
-    port: int = SSH_PORT
-    user: str = DEFAULT_USER
-    key: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """The name under which the host key is pinned, as in any known_hosts."""
-        return self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.name}"
-
-
-def parse_target(text: str, user: str | None = None, port: int | None = None, key: Path | None = None) -> Target:
-    """Given [USER@]HOST[:PORT] and what options say, return the target. Raises UsageError."""
-    written_user, _, host = text.strip().rpartition("@")
-    name = user or written_user or DEFAULT_USER
-    if (user and written_user and user != written_user) or not USER_NAME.match(name):
-        raise UsageError(
-            "'{name}' can't be the user of {text}", "For example: pi@192.168.4.25, or --user pi", name=name, text=text
-        )
-    address = parse_address(host, port or SSH_PORT)
-    if port is not None and address.port != port:
-        raise UsageError("'{text}' and --port {port} contradict each other", "Give one of them.", text=text, port=port)
-    if key is not None and not key.is_file():
-        raise UsageError("there is no key file {path}", "--key takes the private key's file.", path=key)
-    return Target(address.host, address.port, name, key.absolute() if key else None)
 
 
 class Stream(Protocol):
@@ -181,17 +105,6 @@ class Ssh:
             reason=reason_in(tried.stderr.splitlines()),
         )
 
-    def words(self, extra: tuple[str, ...], command: str) -> list[str | Path]:
-        """Return the command line. Nothing in it is secret. Pure."""
-        target = self._target
-        options = [*ALWAYS, f"HostKeyAlias={target.name}", f"ConnectTimeout={math.ceil(self._connect_seconds)}", *extra]
-        words: list[str | Path] = ["ssh", "-T", "-p", str(target.port), "-l", target.user]
-        for option in options:
-            words += ["-o", option]
-        if target.key:
-            words += ["-o", "IdentitiesOnly=yes", "-i", str(target.key).replace("%", "%%")]
-        return [*words, "--", target.host, command]
-
     def _run(
         self,
         folder: Path,
@@ -217,7 +130,7 @@ class Ssh:
 
         with environment_for(answer, folder) as environment:
             exit_code = self._stream(
-                self.words(extra, f"echo {BEGAN}; {command}"),
+                ssh_command(self._target, self._connect_seconds, extra, f"echo {BEGAN}; {command}"),
                 both,
                 cwd=folder,
                 environment=environment,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from d8.actions.bootstrap import BootstrapSlave, Operator
-from d8.fleet.ssh import DEFAULT_USER, parse_target
+from d8.fleet.ssh_target import DEFAULT_USER, parse_target
 from d8.menu.conversation import Conversation
 from d8.menu.memory import last_host, remember_host
 from d8.menu.screens.build import build_live
@@ -14,7 +14,7 @@ from d8.messages import message
 def run(conversation: Conversation) -> None:
     """Ask for user and address, install, build; a host key that is new and a password are asked for on the way."""
     settings, prompts, screen = conversation.workplace.settings, conversation.prompts, conversation.screen
-    known = last_host(settings.data_dir)
+    known = next(iter(last_host(settings.data_dir).split()), "")  # of several the first
     typed = prompts.text(
         message("User and address (user@IP, ssh's port after a colon if it is not 22):"),
         f"{DEFAULT_USER}@{known}" if known else "",

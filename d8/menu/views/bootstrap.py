@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from d8.fleet.ssh import Target
 from d8.fleet.ssh_host_keys import HostKey
+from d8.fleet.ssh_target import Target
 from d8.menu.views.printable import printable
 from d8.menu.views.screen import Screen
 from d8.messages import message
