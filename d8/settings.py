@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from d8.errors import SettingsError
+from d8.models import StrategyName
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 MINIMUM_TOKEN_LENGTH = 16
+IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}")
 PLACEHOLDER_TOKENS = frozenset(
     {"changeme", "change-me", "your-token-here", "your_token_here", "tu-token-aqui", "xxxxxxxxxxxxxxxx"}
 )
@@ -46,6 +49,9 @@ class Settings:
     confirm_timeout_seconds: float
     stabilisation_seconds: float
     fan_out: int
+    strategies: tuple[StrategyName, ...]
+    docker_may_be_installed: bool
+    docker_base_image: str
     telegram_bot_token: str | None
     telegram_chat_id: str | None
     telegram_api_url: str
@@ -146,6 +152,26 @@ def _without_controls(text: str) -> str | None:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("holds a control character")
     return text or None
+
+
+def _strategies(text: str) -> tuple[StrategyName, ...]:
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    known = [strategy.value for strategy in StrategyName]
+    if not names or not set(names) <= set(known) or len(set(names)) < len(names):
+        raise ValueError(f"must be names out of {', '.join(known)}, each once, with commas between them")
+    return tuple(StrategyName(name) for name in names)
+
+
+def _auto_never(text: str) -> bool:
+    if text.lower() not in {"auto", "never"}:
+        raise ValueError("must be auto or never")
+    return text.lower() == "auto"
+
+
+def _image(text: str) -> str:
+    if not IMAGE.fullmatch(text):
+        raise ValueError("must be the name of a Docker image, such as python:3.11-slim-bookworm")
+    return text
 
 
 def _web_address(text: str) -> str:
@@ -249,6 +275,27 @@ SETTINGS: tuple[Setting, ...] = (
         "Seconds that a new agent must stay up to count.",
     ),
     Setting("D8_FAN_OUT", "fan_out", "32", _whole_number(1, 128), "Slaves that are asked at the same time."),
+    Setting(
+        "D8_STRATEGIES",
+        "strategies",
+        "docker,venv,native",
+        _strategies,
+        "The ways to install the agent, in the order of trying.",
+    ),
+    Setting(
+        "D8_DOCKER_INSTALL",
+        "docker_may_be_installed",
+        "auto",
+        _auto_never,
+        "auto = the strategy docker installs Docker where it is missing and may be; never = it is left out there.",
+    ),
+    Setting(
+        "D8_DOCKER_BASE_IMAGE",
+        "docker_base_image",
+        "python:3.11-slim-bookworm",
+        _image,
+        "The image that the agent's own is made from: a Debian with Python 3.11 or newer.",
+    ),
     Setting(
         "TELEGRAM_BOT_TOKEN",
         "telegram_bot_token",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict, dataclass
 
 from d8.commands.preflight import HostFacts
+from d8.models import StrategyName
 from d8.shell import ShellCommand, command, script
 
 SYSTEM_RELEASES = "/opt/d8-agent/releases"
@@ -39,9 +41,21 @@ def launcher(facts: HostFacts) -> str:
     return folder(facts, "").removesuffix("releases/") + "control/d8-activate"
 
 
-def unpack(archive: str, release: str, commit: str, branch: str | None, version: str) -> ShellCommand:
+@dataclass(frozen=True)
+class ReleaseFacts:
+    """What a release says of itself in release.json: `runtime` is what its agent runs in, `python` the host's
+    interpreter for it."""
+
+    commit: str
+    branch: str | None
+    version: str
+    runtime: StrategyName
+    python: str
+
+
+def unpack(archive: str, release: str, about: ReleaseFacts) -> ShellCommand:
     """Given an uploaded tar.gz and the release's folder, return the command that makes it anew from the archive."""
-    facts = json.dumps({"commit": commit, "branch": branch, "version": version})
+    facts = json.dumps(asdict(about))
     values = f"archive={shlex.quote(archive)} release={shlex.quote(release)} facts={shlex.quote(facts)}"
     return script(f"{values}\n{UNPACK}")
 
@@ -51,8 +65,8 @@ def remove(release: str) -> ShellCommand:
     return command("rm", "-rf", release, f"{release}.new")
 
 
-def check(release: str) -> ShellCommand:
-    """Given an installed release, return the command that compiles the agent and proves that it imports."""
-    python = f"{release}/venv/bin/python"
-    compiled = script("umask 022").and_then(command(python, "-m", "compileall", "-q", f"{release}/slave_agent"))
-    return compiled.and_then(command(python, "-I", "-c", IMPORT_CHECK, release))
+def check(release: str, python: tuple[str, ...], options: tuple[str, ...] = ("-I",)) -> ShellCommand:
+    """Given an installed release, the words that start its Python and the options that keep everything foreign out,
+    return the command that compiles the agent and proves that it imports."""
+    compiled = script("umask 022").and_then(command(*python, "-m", "compileall", "-q", f"{release}/slave_agent"))
+    return compiled.and_then(command(*python, *options, "-c", IMPORT_CHECK, release))

@@ -17,6 +17,7 @@ from slave_agent.activation.layout import Layout
 from slave_agent.activation.persistence import persistence_command
 from slave_agent.activation.plain_keeper import cron_lines
 from slave_agent.activation.record import Record
+from slave_agent.activation.runtime import launcher_of, missing_from, write_launcher
 from slave_agent.activation.settings import InstallSettings
 from slave_agent.activation.states import CredentialKind, Mode, Phase, Scope
 
@@ -77,8 +78,9 @@ def _check(layout: Layout, settings: InstallSettings) -> None:
         raise ActivationError(
             f"The release {settings.release} is not {layout.release(settings.commit)}.", "Unpack it to that folder."
         )
-    if not (settings.release / "venv/bin/python").exists():
-        raise ActivationError(f"{settings.release} has no venv/bin/python.", "Make the environment before install.")
+    missing = missing_from(settings.release)
+    if missing is not None:
+        raise ActivationError(f"{settings.release} has no {missing}.", "Make the environment before install.")
     try:
         owner_of(settings.bootstrap.user)
     except KeyError as problem:
@@ -156,12 +158,20 @@ def _copy_control(layout: Layout, release: Path) -> None:
 def _lay_out_release(layout: Layout, settings: InstallSettings, owner: Owner | None, command: str | None) -> None:
     make_folder(layout.etc, 0o755)
     make_folder(layout.var, 0o700, owner)
+    _write_launchers(layout)
     if layout.scope is Scope.SYSTEM:
         give_tree(settings.release, Owner(0, 0))
     write_json(settings.release / "agent.json", agent_settings(layout, settings, command), 0o640, _readable_by(owner))
     if not layout.current.is_symlink():
         point_link(layout.current, settings.release)
     point_link(layout.agent_settings, layout.current / "agent.json")
+
+
+def _write_launchers(layout: Layout) -> None:
+    """The units start a release by its launcher, also one that was laid out before there were launchers."""
+    for release in (layout.opt / "releases").iterdir():
+        if release.is_dir() and not launcher_of(release).exists() and missing_from(release) is None:
+            write_launcher(release)
 
 
 def _readable_by(owner: Owner | None) -> Owner | None:

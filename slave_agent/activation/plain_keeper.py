@@ -12,6 +12,7 @@ from slave_agent.activation.commands import Finished, Runner
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import read_json, write_json
 from slave_agent.activation.layout import Layout
+from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Mode, Scope
 
 CRON_MARK = "# d8-agent"
@@ -55,7 +56,7 @@ class PlainKeeper:
     def start_agent(self) -> Finished:
         self._stop(AGENT)
         release = self.layout.current.resolve()
-        argv = [str(release / "venv/bin/python"), "-m", "slave_agent", "--settings", str(self.layout.agent_settings)]
+        argv = [str(launcher_of(release)), "--settings", str(self.layout.agent_settings)]
         return self._started(AGENT, argv, release)
 
     def has_agent(self) -> bool:
@@ -75,7 +76,7 @@ class PlainKeeper:
         self._stop(STAGING)
         self._log(STAGING).unlink(missing_ok=True)
         settings = ["--settings", str(release / "agent.json"), "--listen", f"127.0.0.1:{port}"]
-        return self._started(STAGING, [str(release / "venv/bin/python"), "-m", "slave_agent", *settings], release)
+        return self._started(STAGING, [str(launcher_of(release)), *settings], release)
 
     def stop_staging(self) -> None:
         self._stop(STAGING)

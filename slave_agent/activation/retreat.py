@@ -9,6 +9,7 @@ from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
 from slave_agent.activation.record import Record
+from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Mode, Phase
 
 PATIENCE_LOOKS = 60
@@ -45,7 +46,7 @@ def roll_back(activation: Activation) -> dict[str, Any]:
     """
     record = activation.store.load()
     target = record.previous_commit if record.phase is Phase.CONFIRMED else record.confirmed_commit
-    has_target = target is not None and (activation.layout.release(target) / "venv/bin/python").exists()
+    has_target = target is not None and launcher_of(activation.layout.release(target)).exists()
     if record.phase is Phase.CONFIRMED and not has_target:
         raise ActivationError("There is no earlier release to go back to.", "Build the slave again instead.")
     if target is not None and has_target and _runs_again(activation, record, target):

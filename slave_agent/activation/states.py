@@ -22,6 +22,13 @@ class Scope(str, Enum):
         return self is not Scope.NOHUP
 
 
+class Runtime(str, Enum):
+    """What the agent's process runs in: what the strategy of the build made."""
+
+    VENV = "venv"
+    NATIVE = "native"
+
+
 class Phase(str, Enum):
     """How far an activation has come; written to handover.json before the step it announces."""
 

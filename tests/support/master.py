@@ -47,6 +47,7 @@ class Master:
             "D8_MASTER_ADDRESS": self.address,
             "D8_LANG": "en",
             "D8_STABILISATION": "1",
+            "D8_STRATEGIES": "venv",  # installing Docker on a bare host takes minutes; its own tests ask for it
         }
         return {**os.environ, **own, **self.extra}
 

@@ -1,8 +1,17 @@
 """How the agent gets installed, in the order of trying: a strategy makes a release; activation is the same for all."""
 
 from d8.build.strategies.base import Strategy, discard_release
+from d8.build.strategies.native import NativeStrategy
 from d8.build.strategies.venv import VenvStrategy
+from d8.settings import Settings
 
-STRATEGIES: tuple[Strategy, ...] = (VenvStrategy(),)
+STRATEGIES: tuple[Strategy, ...] = (VenvStrategy(), NativeStrategy())
 
-__all__ = ["STRATEGIES", "Strategy", "discard_release"]
+
+def chosen(settings: Settings) -> tuple[Strategy, ...]:
+    """Given the settings, return the strategies that the operator wants tried, in the wanted order."""
+    by_name = {strategy.name: strategy for strategy in STRATEGIES}
+    return tuple(by_name[name] for name in settings.strategies if name in by_name)
+
+
+__all__ = ["STRATEGIES", "Strategy", "chosen", "discard_release"]

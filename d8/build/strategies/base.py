@@ -29,8 +29,9 @@ class Strategy(Protocol):
         """Given the build, leave a whole release on the slave. Raises BuildFailed; starts from a clean state."""
 
 
-def unpack_release(context: BuildContext) -> None:
-    """Given the build, make the release's folder from the uploaded source. Raises PermanentFailure on a full disk."""
+def unpack_release(context: BuildContext, runtime: StrategyName, python: str) -> None:
+    """Given the build, what its agent will run in and the host's interpreter for it, make the release's folder from
+    the uploaded source. Raises PermanentFailure on a full disk."""
     folder, free = _room_for(context)
     if free is not None and free < NEEDED_BYTES:
         raise PermanentFailure(
@@ -41,7 +42,8 @@ def unpack_release(context: BuildContext) -> None:
             needed=NEEDED_BYTES // 2**20,
         )
     commit = context.commit
-    unpack = release.unpack(context.archive, context.release, commit.hash, commit.branch, context.version)
+    about = release.ReleaseFacts(commit.hash, commit.branch, context.version, runtime, python)
+    unpack = release.unpack(context.archive, context.release, about)
     context.require(unpack, message("unpacking the source"))
 
 

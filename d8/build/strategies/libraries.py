@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from d8.build.context import BuildContext
@@ -11,6 +12,11 @@ from d8.build.recorder import CommandFailed
 from d8.commands import packages, venv
 from d8.errors import BuildFailed
 from d8.messages import message
+from d8.shell import ShellCommand
+
+# Given a lock file of the release and the folder of its wheels (None: the index), the command that installs it.
+Install = Callable[[str, str | None], ShellCommand]
+Step = Callable[[BuildContext], None]
 
 
 def bring_installer(context: BuildContext) -> venv.Installer:
@@ -23,7 +29,7 @@ def bring_installer(context: BuildContext) -> venv.Installer:
         seconds = context.settings.command_timeout_seconds
         if context.shell.run(unpack, timeout_seconds=seconds, purpose=message("unpacking uv")).success:
             return venv.Installer("uv", target)
-    pip = context.wheels.tool("pip", context.facts)
+    pip = bring_pip(context)
     if pip is None:
         raise BuildFailed(
             "neither uv nor pip could be fetched for {architecture} ({libc})",
@@ -31,27 +37,36 @@ def bring_installer(context: BuildContext) -> venv.Installer:
             architecture=context.facts.architecture,
             libc=context.facts.libc or "-",
         )
-    return venv.Installer("pip", context.shell.upload(pip.name, pip.read_bytes()))
+    return venv.Installer("pip", pip)
 
 
-def install_libraries(context: BuildContext, installer: venv.Installer) -> None:
-    """Install the agent's libraries into the release: the pure ones together, psutil last and alone."""
-    install_locked(context, installer, venv.REQUIREMENTS)
+def bring_pip(context: BuildContext) -> str | None:
+    """Bring pip's wheel, which runs without being installed; return its path on the slave, None where there is none."""
+    pip = context.wheels.tool("pip", context.facts)
+    return context.shell.upload(pip.name, pip.read_bytes()) if pip else None
+
+
+def install_libraries(context: BuildContext, install: Install, show_distribution: Step) -> None:
+    """Install the agent's libraries into the release: the pure ones together, psutil last and alone.
+
+    `show_distribution` makes the distribution's packages visible to the agent, where psutil has no wheel.
+    """
+    _install_locked(context, install, venv.REQUIREMENTS)
     try:
-        install_locked(context, installer, venv.PSUTIL)
+        _install_locked(context, install, venv.PSUTIL)
     except CommandFailed as failure:
-        _use_distribution_psutil(context, failure)
+        _install_distribution_psutil(context, failure)
+        show_distribution(context)
 
 
-def install_locked(context: BuildContext, installer: venv.Installer, lock: str) -> None:
+def _install_locked(context: BuildContext, install: Install, lock: str) -> None:
     """Install one lock file: from wheels that the master sends, or from the index where the master has none."""
     wheels = context.wheels.libraries(lock, context.facts)
-    folder = _send(context, Path(lock).stem, wheels) if wheels else None
-    command = venv.install(installer, context.release, lock, folder)
-    context.require(command, message("installing {lock}", lock=Path(lock).stem))
+    folder = send_wheels(context, Path(lock).stem, wheels) if wheels else None
+    context.require(install(lock, folder), message("installing {lock}", lock=Path(lock).stem))
 
 
-def _send(context: BuildContext, name: str, wheels: tuple[Path, ...]) -> str:
+def send_wheels(context: BuildContext, name: str, wheels: tuple[Path, ...]) -> str:
     """Send wheels as one archive; return the folder on the slave that they lie in."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -66,7 +81,7 @@ def _send(context: BuildContext, name: str, wheels: tuple[Path, ...]) -> str:
     return folder
 
 
-def _use_distribution_psutil(context: BuildContext, failure: CommandFailed) -> None:
+def _install_distribution_psutil(context: BuildContext, failure: CommandFailed) -> None:
     """There is no psutil wheel for 32-bit ARM: take the distribution's package where that can be installed."""
     manager = context.facts.package_manager
     if manager is None or not context.facts.privilege.can_be_root:
@@ -75,7 +90,4 @@ def _use_distribution_psutil(context: BuildContext, failure: CommandFailed) -> N
     context.progress.tell(message(text, reason=failure.message))
     context.require(
         packages.install(manager, packages.PSUTIL[manager]), message("installing the distribution's psutil")
-    )
-    context.require(
-        venv.use_system_packages(context.release), message("opening the venv for the distribution's psutil")
     )

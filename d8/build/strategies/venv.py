@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from d8.build.context import BuildContext
 from d8.build.strategies.base import unpack_release
 from d8.build.strategies.libraries import bring_installer, install_libraries
@@ -26,11 +28,17 @@ class VenvStrategy:
         python = context.facts.agent_python
         if python is None:
             raise PermanentFailure("{reason}", reason=too_old(context.facts))
-        unpack_release(context)
+        unpack_release(context, self.name, python)
         installer = bring_installer(context)
         context.require(venv.create(installer, python, context.release), message("making the virtual environment"))
-        install_libraries(context, installer)
-        context.require(release.check(context.release), message("checking the installed agent"))
+        install_libraries(context, partial(venv.install, installer, context.release), _use_system_packages)
+        check = release.check(context.release, (f"{context.release}/venv/bin/python",))
+        context.require(check, message("checking the installed agent"))
+
+
+def _use_system_packages(context: BuildContext) -> None:
+    opened = message("opening the venv for the distribution's psutil")
+    context.require(venv.use_system_packages(context.release), opened)
 
 
 def too_old(facts: HostFacts) -> Message:
