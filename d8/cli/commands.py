@@ -93,8 +93,8 @@ def bootstrap(
     run: Run, host: str, user: str | None, port: int | None, key: Path | None, fingerprint: str | None
 ) -> ExitCode:
     from d8.cli.bootstrap import bootstrap_host
-    from d8.fleet.ssh import parse_target
     from d8.fleet.ssh_host_keys import parse_fingerprint
+    from d8.fleet.ssh_target import parse_target
 
     target = parse_target(host, user, port, key)
     return bootstrap_host(run, target, parse_fingerprint(fingerprint) if fingerprint else None)
