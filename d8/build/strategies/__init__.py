@@ -8,10 +8,15 @@ from d8.settings import Settings
 STRATEGIES: tuple[Strategy, ...] = (VenvStrategy(), NativeStrategy())
 
 
+def available(settings: Settings) -> tuple[Strategy, ...]:
+    """Given the settings, return every strategy there is, as the operator has it."""
+    return STRATEGIES
+
+
 def chosen(settings: Settings) -> tuple[Strategy, ...]:
     """Given the settings, return the strategies that the operator wants tried, in the wanted order."""
-    by_name = {strategy.name: strategy for strategy in STRATEGIES}
+    by_name = {strategy.name: strategy for strategy in available(settings)}
     return tuple(by_name[name] for name in settings.strategies if name in by_name)
 
 
-__all__ = ["STRATEGIES", "Strategy", "chosen", "discard_release"]
+__all__ = ["STRATEGIES", "Strategy", "available", "chosen", "discard_release"]
