@@ -201,5 +201,5 @@ class BuildD8Slave:
         if not needs_a_person(report):
             return report
         request = congress_of(self._settings, self._registry).escalate(report)
-        self._log.note("request", {"id": request.id, "status": request.status, "reason": request.reason})
+        self._log.note("request", {"id": request.id, "status": request.status})
         return replace(report, request=request)
