@@ -65,3 +65,7 @@ class PermanentFailure(BuildFailed):
 
 class Cancelled(D8Error):
     """The operator stopped the work."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A polite request to end (SIGTERM): nobody is there to be asked."""

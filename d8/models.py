@@ -21,12 +21,25 @@ class CredentialKind(StrEnum):
 
 
 class BuildStatus(StrEnum):
-    """How a build stands; `running` is what a killed master leaves in the log."""
+    """How a build stands; `running` is what a killed master leaves in the log, `detached` one that was sent away."""
 
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    DETACHED = "detached"
+
+
+class CommandState(StrEnum):
+    """Where a command in a log stands; the names are those of its job on the slave."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    UNKNOWN = "unknown"
 
 
 class StrategyName(StrEnum):

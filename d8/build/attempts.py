@@ -73,14 +73,15 @@ def _attempts(
     strategy: Strategy, context: BuildContext, policy: RetryPolicy, sleep: Callable[[float], None]
 ) -> AgentFacts:
     """Give a strategy its attempts, each from a clean state, until one works or another is pointless."""
-    number = 1
+    number = 1 + _failed_before(strategy, context)
     while True:
         started = time.monotonic()
+        context.progress.log.note("trying", {"strategy": strategy.name, "number": number})
         try:
             agent = _attempt(strategy, context, sleep)
         except D8Error as failure:
-            _record(context, strategy, number, started, failure)
             delay = policy.delay_after(number, failure)
+            _record(context, strategy, number, started, failure, is_last=delay is None)
             if delay is None:
                 raise
             text = "attempt {number} of {attempts} failed: {reason}; the next one in {delay} s"
@@ -89,8 +90,20 @@ def _attempts(
             sleep(delay)
             number += 1
         else:
-            _record(context, strategy, number, started, None)
+            _record(context, strategy, number, started, None, is_last=True)
             return agent
+
+
+def _failed_before(strategy: Strategy, context: BuildContext) -> int:
+    """How many attempts of a strategy failed before its build was resumed. Raises BuildFailed when none is left."""
+    failed = [
+        entry
+        for entry in context.progress.log.document["attempts"]
+        if entry["strategy"] == strategy.name and not entry["success"]
+    ]
+    if failed and failed[-1]["last"]:
+        raise BuildFailed("{reason}", "{advice}", reason=failed[-1]["error"], advice=failed[-1]["hint"])
+    return len(failed)
 
 
 def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float], None]) -> AgentFacts:
@@ -119,12 +132,16 @@ def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float],
     return agent
 
 
-def _record(context: BuildContext, strategy: Strategy, number: int, started: float, failure: D8Error | None) -> None:
+def _record(
+    context: BuildContext, strategy: Strategy, number: int, started: float, failure: D8Error | None, *, is_last: bool
+) -> None:
     entry = {
         "strategy": strategy.name,
         "number": number,
         "success": failure is None,
         "error": str(failure) if failure else None,
+        "hint": str(failure.hint) if failure else "",
+        "last": is_last,
         "duration_seconds": round(time.monotonic() - started, 3),
     }
     context.progress.log.add("attempts", entry)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+import traceback
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from platformdirs import user_cache_path
@@ -13,34 +13,48 @@ from d8 import __version__
 from d8.build.activation import AgentFacts
 from d8.build.attempts import Built, NoStrategyWorked, run_strategies
 from d8.build.build_log import BuildLog
+from d8.build.cancellation import put_back_the_agent, take_back
 from d8.build.connectivity import Connectivity
 from d8.build.context import BuildContext
+from d8.build.control import Control, Orders, Stopped, Wish
 from d8.build.events import Observer, StepName
-from d8.build.examination import ask_facts, settle_identity, warnings_for
+from d8.build.examination import settle_identity, warnings_for
 from d8.build.progress import Progress
 from d8.build.provision import bring_source, install_prerequisites
 from d8.build.recorder import RemoteShell, last_output
+from d8.build.recording import Recording, read_recording, unsettled
 from d8.build.registration import register, warn_of_reboot
+from d8.build.resume import facts_for_resumed, give_up
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import STRATEGIES, Strategy
+from d8.build.unfinished import UnfinishedBuild, find_unfinished, only_builder_of
 from d8.build.wheels import WheelCache
-from d8.commands import activation, release
+from d8.commands import release
 from d8.congress.congress import congress_of
 from d8.congress.diagnosis import diagnose_build
 from d8.congress.human_request import needs_a_person
-from d8.errors import Cancelled, D8Error, ExitCode
+from d8.errors import Cancelled, D8Error, ExitCode, Refused
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.names import Address, slave_id_for
 from d8.fleet.registry import Registry
 from d8.masking import Masker
 from d8.messages import message
-from d8.models import BuildReport, BuildStatus, CredentialKind, Slave
+from d8.models import BuildReport, BuildStatus, CredentialKind, Slave, StrategyName
 from d8.settings import Settings
 from d8.source import Commit, master_commit
 
 
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a build is wanted: which strategies are tried, whether an unfinished build goes on, who may stop it."""
+
+    strategies: tuple[Strategy, ...] = STRATEGIES
+    resumes: bool = False
+    orders: Orders = field(default_factory=Orders)
+
+
 class BuildD8Slave:
-    """Builds one slave, once. Given its address, the settings, the registry and who watches."""
+    """Builds one slave, once. Given its address, the settings, the registry, who watches and how it is wanted."""
 
     def __init__(
         self,
@@ -48,30 +62,56 @@ class BuildD8Slave:
         settings: Settings,
         registry: Registry,
         observer: Observer,
-        strategies: tuple[Strategy, ...] = STRATEGIES,
-        sleep: Callable[[float], None] = time.sleep,
+        options: BuildOptions | None = None,
     ) -> None:
         self._address = address
         self._settings = settings
         self._registry = registry
-        self._strategies = strategies
-        self._sleep = sleep
+        self._observer = observer
+        self._options = options or BuildOptions()
+        self._control = Control(self._options.orders)
+        self._sleep = self._control.sleep
         self._slave_id = slave_id_for(address)
         self._masker = Masker(settings.secrets)
-        started = datetime.now().astimezone()
-        self._log = BuildLog(settings.data_dir / "build_logs", self._slave_id, address.host, started, self._masker)
-        self._progress = Progress(observer, self._log)
+        self._logs = settings.data_dir / "build_logs"
+        self._log: BuildLog
+        self._progress: Progress
+        self._recording = Recording()
+        self._former: UnfinishedBuild | None = None
+        self._shell: RemoteShell | None = None
+        self._context: BuildContext | None = None
 
     def build(self) -> BuildReport:
         """Run the steps and return how it ended: a failed build is a report with its reason, not an exception."""
         try:
+            with only_builder_of(self._logs, self._address):
+                self._open_log(find_unfinished(self._logs, self._address))
+                return self._run()
+        except Refused as error:
+            self._open_log(None)
+            return self._failed(error)
+
+    def _open_log(self, former: UnfinishedBuild | None) -> None:
+        """Go on with the log of an unfinished build, if that is wanted and of this commit; else begin one."""
+        started = datetime.now().astimezone()
+        if former and self._options.resumes and former.commit == _commit_of_this_master():
+            self._log = BuildLog.reopen(former.path, former.document, self._masker)
+            self._recording = read_recording(former.document)
+            self._log.resume(started)
+        else:
+            self._log = BuildLog(self._logs, self._slave_id, self._address.host, started, self._masker)
+            self._former = former
+        self._progress = Progress(self._observer, self._log)
+
+    def _run(self) -> BuildReport:
+        try:
             slave = self._build()
         except D8Error as error:
             return self._failed(error)
-        except KeyboardInterrupt:
-            return self._failed(
-                Cancelled("cancelled by the operator", "The bootstrap stays on the slave: build again.")
-            )
+        except Stopped as order:
+            return self._stopped(order.wish)
+        except Exception as error:  # a bug must not take the other builds of this master with it
+            return self._failed(self._unexpected(error))
         self._log.finish(BuildStatus.SUCCESS, datetime.now().astimezone(), slave.strategy)
         congress_of(self._settings, self._registry).settle(slave.slave_id)
         self._registry.record("build", slave.slave_id, BuildStatus.SUCCESS)
@@ -88,6 +128,7 @@ class BuildD8Slave:
 
     def _build(self) -> Slave:
         commit = self._commit_to_send()
+        self._tell_of_earlier_build(commit)
         connectivity = Connectivity(self._address, self._settings, self._registry, self._sleep)
         with self._progress.step(StepName.CONNECTIVITY) as step:
             server = connectivity.find_server(commit, self._progress, step)
@@ -96,6 +137,9 @@ class BuildD8Slave:
         try:
             context = self._prepare(server.client, connectivity, commit)
             built = self._install(context, server.client)
+        except Stopped as order:
+            self._obey(order.wish, server.client)
+            raise
         finally:
             server.client.close()
         return self._register(built.agent, built)
@@ -108,11 +152,29 @@ class BuildD8Slave:
             self._progress.warn(message(text, commit=commit.short))
         return commit
 
+    def _tell_of_earlier_build(self, commit: Commit) -> None:
+        if self._log.document["resumed"]:
+            text = "going on with the build of {moment}: {count} commands are done"
+            done = sum(not one.is_running for one in self._recording.commands)
+            self._progress.tell(message(text, moment=str(self._log.document["timestamp"])[:19], count=done))
+        elif self._former and not self._options.resumes:
+            text = "the build of {moment} was not finished (--resume would go on with it): it is begun anew"
+            self._progress.tell(message(text, moment=self._former.moment))
+        elif self._former:
+            text = "the unfinished build of {moment} was of commit {found}, not {wanted}: it is begun anew"
+            found = str(self._former.commit)[:10]
+            self._progress.tell(message(text, moment=self._former.moment, found=found, wanted=commit.short))
+        elif self._options.resumes:
+            self._progress.tell(
+                message("there is no unfinished build of {address}: it is begun", address=self._address)
+            )
+
     def _prepare(self, client: SlaveClient, connectivity: Connectivity, commit: Commit) -> BuildContext:
         """Steps 2 to 4: the host's facts, what has to be there, the source."""
-        shell = RemoteShell(client, self._log, self._masker, self._progress.observer, self._sleep)
+        shell = self._shell_of(client)
         with self._progress.step(StepName.PREFLIGHT) as step:
-            facts = ask_facts(shell, self._settings.command_timeout_seconds, step)
+            seconds = self._settings.command_timeout_seconds
+            facts = facts_for_resumed(shell, self._recording, seconds, self._progress, step)
             identity = settle_identity(self._address, facts, self._registry, connectivity.answers_elsewhere)
             self._name(identity.slave_id)
         for warning in ([identity.notice] if identity.notice else []) + warnings_for(facts, time.time()):
@@ -121,7 +183,7 @@ class BuildD8Slave:
             install_prerequisites(shell, facts, self._settings, step)
         with self._progress.step(StepName.SOURCE) as step:
             archive = bring_source(shell, self._settings, commit, self._progress, step)
-        return BuildContext(
+        self._context = BuildContext(
             address=self._address,
             slave_id=self._slave_id,
             settings=self._settings,
@@ -135,16 +197,47 @@ class BuildD8Slave:
             release=release.folder(facts, commit.hash),
             wheels=WheelCache(user_cache_path("d8") / "wheels"),
         )
+        return self._context
+
+    def _shell_of(self, client: SlaveClient) -> RemoteShell:
+        """The slave's shell, once the jobs of an earlier master have ended: this build's own, or another's."""
+        self._shell = RemoteShell(
+            client,
+            self._log,
+            self._masker,
+            self._progress.observer,
+            self._sleep,
+            control=self._control,
+            recording=self._recording,
+        )
+        if self._former:
+            give_up(self._former, client, self._masker, self._progress)
+        self._shell.wait_for(unsettled(self._log.document, self._recording))
+        return self._shell
 
     def _install(self, context: BuildContext, client: SlaveClient) -> Built:
         """Steps 5 to 7. A slave that had an agent before gets it back when nothing works."""
         policy = RetryPolicy(self._settings.attempts, self._settings.retry_delay_seconds)
         try:
-            return run_strategies(self._strategies, context, policy, self._sleep)
-        except (D8Error, KeyboardInterrupt):
-            if client.credential and client.credential.kind is CredentialKind.RESCUE:
-                self._put_back_the_agent(context)
+            return run_strategies(self._options.strategies, context, policy, self._sleep)
+        except D8Error:
+            if _has_former_agent(client):
+                put_back_the_agent(context)
             raise
+
+    def _obey(self, wish: Wish, client: SlaveClient) -> None:
+        """Carry out the order: to detach nothing is done, to cancel the slave is put back as it was."""
+        if wish is Wish.DETACH:
+            return
+        self._control.accept(wish)
+        try:
+            if self._shell:
+                self._shell.cancel_running()
+            if self._context:
+                reached = StepName(self._log.document["steps"][-1]["step"])
+                take_back(self._context, reached, _has_former_agent(client), self._sleep)
+        except D8Error as error:
+            self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
 
     def _adopt(self, client: SlaveClient) -> Slave:
         """The wanted agent answers already, perhaps since a master that was killed: confirm once more and register."""
@@ -152,7 +245,8 @@ class BuildD8Slave:
         client.confirm()
         client.close()
         self._name((client.credential.slave_id if client.credential else None) or self._slave_id)
-        return self._register(agent, None)
+        trying = self._log.document["trying"] if self._log.document["resumed"] else None
+        return self._register(agent, Built(StrategyName(trying["strategy"]), agent) if trying else None)
 
     def _register(self, agent: AgentFacts, built: Built | None) -> Slave:
         with self._progress.step(StepName.REGISTER) as step:
@@ -162,20 +256,28 @@ class BuildD8Slave:
         warn_of_reboot(slave, self._progress)
         return slave
 
-    def _put_back_the_agent(self, context: BuildContext) -> None:
-        command = activation.put_back(context.facts, release.launcher(context.facts))
-        try:
-            purpose = message("putting the former agent back")
-            context.shell.run(command, timeout_seconds=self._settings.command_timeout_seconds, purpose=purpose)
-        except D8Error as error:
-            self._progress.warn(message("the former agent could not be put back: {reason}", reason=error.message))
-
     def _name(self, slave_id: str) -> None:
         self._slave_id = slave_id
         self._log.note("slave_id", slave_id)
 
-    def _failed(self, error: D8Error) -> BuildReport:
-        status = BuildStatus.CANCELLED if isinstance(error, Cancelled) else BuildStatus.FAILED
+    def _stopped(self, wish: Wish) -> BuildReport:
+        if wish is Wish.CANCEL:
+            return self._failed(
+                Cancelled("cancelled by the operator", "The bootstrap stays on the slave: build again.")
+            )
+        resume = f"python3 start_d8.py build {self._address} --resume"
+        text = "detached: the slave goes on with the command that runs there"
+        return self._failed(Cancelled(text, "Go on with it later:\n{resume}", resume=resume), BuildStatus.DETACHED)
+
+    def _unexpected(self, error: Exception) -> D8Error:
+        self._log.note("traceback", self._masker.mask("".join(traceback.format_exception(error))))
+        text = "this should not have happened: {kind}: {reason}"
+        return D8Error(
+            text, "The details are in:\n{path}", kind=type(error).__name__, reason=error, path=self._log.path
+        )
+
+    def _failed(self, error: D8Error, status: BuildStatus | None = None) -> BuildReport:
+        status = status or (BuildStatus.CANCELLED if isinstance(error, Cancelled) else BuildStatus.FAILED)
         self._log.finish(status, datetime.now().astimezone(), error=error)
         self._registry.record("build", self._slave_id, f"{status}: {self._masker.mask(str(error))}")
         report = BuildReport(
@@ -203,3 +305,15 @@ class BuildD8Slave:
         request = congress_of(self._settings, self._registry).escalate(report)
         self._log.note("request", {"id": request.id, "status": request.status})
         return replace(report, request=request)
+
+
+def _has_former_agent(client: SlaveClient) -> bool:
+    """Whether the bootstrap that answers was put there by an agent, which can run again."""
+    return client.credential is not None and client.credential.kind is CredentialKind.RESCUE
+
+
+def _commit_of_this_master() -> str | None:
+    try:
+        return master_commit().hash
+    except D8Error:
+        return None

@@ -13,6 +13,7 @@ from d8.fleet.connection import connect
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.messages import message
+from d8.models import CredentialKind
 from d8.settings import Settings
 from d8.source import Commit
 
@@ -57,11 +58,17 @@ class Connectivity:
         if health.get("mode") != "agent":
             step.outcome = message("the bootstrap answers on port {port}", port=self._address.port)
             return Server(client, is_up_to_date=False)
-        if health.get("commit") == commit.hash:
+        if health.get("commit") == commit.hash and _is_enrolled(client):
             step.outcome = message("the agent already runs commit {commit}", commit=commit.short)
             return Server(client, is_up_to_date=True)
-        found = str(health.get("commit"))[:10]
-        progress.tell(message("the agent runs commit {found}; wanted is {wanted}", found=found, wanted=commit.short))
+        if health.get("commit") == commit.hash:
+            progress.tell(
+                message("the agent still has the installer's credential: a master was killed at the handover")
+            )
+        else:
+            found = str(health.get("commit"))[:10]
+            text = "the agent runs commit {found}; wanted is {wanted}"
+            progress.tell(message(text, found=found, wanted=commit.short))
         client.return_to_bootstrap()
         client.close()
         step.outcome = message("the agent gave the port back to the bootstrap")
@@ -91,3 +98,8 @@ class Connectivity:
             "It still runs. Its log says why: journalctl -u d8-agent",
             host=self._address,
         )
+
+
+def _is_enrolled(client: SlaveClient) -> bool:
+    """Whether the agent has its own credential; one with the installer's must not be confirmed with it."""
+    return client.credential is None or client.credential.kind is not CredentialKind.INSTALLER

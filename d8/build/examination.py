@@ -24,11 +24,16 @@ RIGHTS = {
 }
 
 
-def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step) -> HostFacts:
+def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step, replayable: bool = True) -> HostFacts:
     """Given a slave's shell, return the host's facts: one round trip. Raises BuildFailed when they can't be read."""
     question, probe = preflight.ask()
     result = shell.require(
-        question, message("asking the host"), timeout_seconds=timeout_seconds, stdin=probe, shows_output=False
+        question,
+        message("asking the host"),
+        timeout_seconds=timeout_seconds,
+        stdin=probe,
+        shows_output=False,
+        replayable=replayable,
     )
     try:
         facts = preflight.read(result.stdout)

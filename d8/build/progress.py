@@ -50,6 +50,7 @@ class Progress:
     @contextmanager
     def step(self, name: StepName) -> Iterator[Step]:
         """Announce a step, and at its end say how it went."""
+        self.log.step = name
         self.observer(StepStarted(name, TITLES[name]))
         step, started = Step(), self._clock()
         try:
@@ -61,6 +62,7 @@ class Progress:
         self._end(name, True, step.outcome, self._clock() - started)
 
     def _end(self, name: StepName, ok: bool, outcome: Message, seconds: float) -> None:
+        self.log.step = None
         self.observer(StepEnded(name, ok, outcome, seconds))
         entry = {"step": name, "success": ok, "outcome": str(outcome), "duration_seconds": round(seconds, 3)}
         self.log.add("steps", entry)

@@ -1,7 +1,11 @@
-"""Runs commands on the slave as jobs: shows their output while they run, survives a lost link, records every one."""
+"""Runs commands on the slave as jobs: shows their output while they run, survives a lost link, records every one.
+
+In a resumed build it first takes what the log still holds: results, and jobs that the slave went on with.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -10,17 +14,20 @@ from functools import partial
 from typing import TypeVar
 
 from d8.build.build_log import BuildLog
+from d8.build.control import Control, Orders
 from d8.build.events import CommandStarted, Observer, OutputLine
+from d8.build.recording import RecordedCommand, Recording
 from d8.errors import BuildFailed, SlaveUnreachable
-from d8.fleet.agent_client import Job, JobRequest, SlaveClient
+from d8.fleet.agent_client import Job, JobRequest, ProblemAnswer, SlaveClient
 from d8.masking import Masker, MaskingStream
 from d8.messages import Message
-from d8.models import CommandResult
+from d8.models import CommandResult, CommandState
 from d8.shell import ShellCommand
 
 T = TypeVar("T")
 LINK_PATIENCE_SECONDS = 60.0
-LONG_POLL_SECONDS = 10.0
+LONG_POLL_SECONDS = 2.0  # also the longest that an order to stop waits
+WITHOUT_RESULT = (CommandState.LOST, CommandState.CANCELLED)
 FIRST_RETRY_SECONDS = 0.5
 KEPT_FOR_DIAGNOSIS = 8000  # characters of each stream
 
@@ -47,7 +54,8 @@ def last_output(error: BaseException) -> str:
 
 
 class RemoteShell:
-    """A slave's shell. Given the client, the log, what to mask and who watches; clock and sleep can be replaced."""
+    """A slave's shell. Given the client, the log, what to mask, who watches, the orders and what a resumed build need
+    not repeat; clock and sleep can be replaced."""
 
     def __init__(
         self,
@@ -57,6 +65,8 @@ class RemoteShell:
         observer: Observer,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        control: Control | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._client = client
         self._log = log
@@ -64,6 +74,9 @@ class RemoteShell:
         self._observer = observer
         self._sleep = sleep
         self._clock = clock
+        self._control = control or Control(Orders())
+        self._recording = recording or Recording()
+        self._running: RecordedCommand | None = None
 
     def run(
         self,
@@ -73,32 +86,32 @@ class RemoteShell:
         stdin: str | None = None,
         purpose: Message | None = None,
         shows_output: bool = True,
+        replayable: bool = True,
     ) -> CommandResult:
         """Given a command, run it to its end and return its result, masked and recorded.
 
-        Without `shows_output` what it prints, meant for us and not for people, stays off the screen.
+        Without `shows_output` what it prints, meant for us and not for people, stays off the screen. Without
+        `replayable` it runs whatever the log holds, and a later resumed build repeats it too.
 
         Raises SlaveUnreachable when the link stays away for a minute.
         """
+        self._control.check()
         shown = self._masker.mask(command.line)
         self._observer(CommandStarted(shown, purpose))
-        started = datetime.now().astimezone()
-        job_id = secrets.token_hex(8)
-        request = JobRequest(command.line, timeout_seconds, job_id, stdin=stdin)
-        self._patiently(lambda: self._client.start_job(request))
-        stdout, stderr, last = self._follow(job_id, shows_output)
-        result = CommandResult(
-            command=shown,
-            success=last.exit_code == 0,
-            stdout=self._masker.mask(stdout),
-            stderr=self._masker.mask(stderr),
-            exit_code=last.exit_code,
-            timestamp=started,
-            duration_seconds=last.duration_seconds,
-            job_id=job_id,
-            timed_out=last.state == "timed_out",
-        )
-        self._log.add_command(result)
+        replayable = replayable and shown == command.line  # of a masked one nobody can say that it is the same
+        recorded = self._recorded(shown) if replayable else None
+        if recorded and recorded.result:
+            return recorded.result
+        running = recorded or self._begin(shown, replayable)
+        request = JobRequest(command.line, timeout_seconds, running.job_id, stdin=stdin)
+        self._running = running
+        self._patiently(lambda: self._client.start_job(request))  # a job that is there already is not started again
+        result, state = self._follow(running, shows_output)
+        if recorded and state in WITHOUT_RESULT:
+            self._log.end_without_result(recorded.index, state)
+            return self.run(
+                command, timeout_seconds=timeout_seconds, stdin=stdin, purpose=purpose, shows_output=shows_output
+            )
         return result
 
     def require(
@@ -109,20 +122,98 @@ class RemoteShell:
         timeout_seconds: float,
         stdin: str | None = None,
         shows_output: bool = True,
+        replayable: bool = True,
     ) -> CommandResult:
         """Like run, but raises CommandFailed, named by `purpose`, when the command does not succeed."""
         result = self.run(
-            command, timeout_seconds=timeout_seconds, stdin=stdin, purpose=purpose, shows_output=shows_output
+            command,
+            timeout_seconds=timeout_seconds,
+            stdin=stdin,
+            purpose=purpose,
+            shows_output=shows_output,
+            replayable=replayable,
         )
         if not result.success:
             raise CommandFailed(result, purpose)
         return result
 
     def upload(self, name: str, content: bytes) -> str:
-        """Given a file's name and content, put it into the slave's work folder; return its path there."""
-        return self._patiently(lambda: self._client.upload(name, content))
+        """Given a file's name and content, put it into the slave's work folder, unless a resumed build has it there
+        already; return its path."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self._recording.path_of(name, sha256)
+        if path is not None:
+            return path
+        self._control.check()
+        with self._control.orders.uploads:
+            path = self._patiently(lambda: self._client.upload(name, content))
+        self._log.add("uploads", {"name": name, "sha256": sha256, "size": len(content), "path": path})
+        return path
 
-    def _follow(self, job_id: str, shows_output: bool) -> tuple[str, str, Job]:
+    def start_anew(self) -> None:
+        """Forget what the log holds: cancel the job that still runs for it, and run everything from here on."""
+        rest = self._recording.forget()
+        for one in rest:
+            if one.is_running:
+                self._patiently(partial(self.cancel, one))
+        if rest:
+            self._log.supersede([one.index for one in rest])
+
+    def wait_for(self, commands: list[RecordedCommand]) -> None:
+        """Given commands of the log that may still run on the slave, wait for their ends and record them."""
+        for one in commands:
+            try:
+                self._follow(one, shows_output=False)
+            except ProblemAnswer:  # the slave does not know the job: it never began, or its server is another one now
+                self._log.end_without_result(one.index, CommandState.LOST)
+
+    def cancel_running(self) -> None:
+        """End the job that runs now, with everything it started. Raises SlaveUnreachable."""
+        if self._running is not None:
+            self._patiently(partial(self.cancel, self._running))
+            self._running = None
+
+    def cancel(self, command: RecordedCommand) -> None:
+        """Given a recorded command, end its job on the slave, if it is there and runs, and record it."""
+        try:
+            state = self._client.cancel_job(command.job_id).state
+        except ProblemAnswer:
+            state = CommandState.LOST
+        self._log.end_without_result(command.index, _state(state))
+
+    def _recorded(self, shown: str) -> RecordedCommand | None:
+        found = self._recording.take(shown)
+        if found is None:
+            self.start_anew()
+        return found
+
+    def _begin(self, shown: str, replayable: bool) -> RecordedCommand:
+        job_id = secrets.token_hex(8)
+        index = self._log.begin_command(shown, job_id, datetime.now().astimezone(), replayable)
+        return RecordedCommand(index, shown, job_id, is_running=True)
+
+    def _follow(self, command: RecordedCommand, shows_output: bool) -> tuple[CommandResult, CommandState]:
+        """Show a job's output until it ends; record and return the outcome."""
+        began = datetime.now().astimezone()
+        stdout, stderr, last = self._read_to_end(command.job_id, shows_output)
+        shown = self._masker.mask(stdout), self._masker.mask(stderr)
+        state = _state(last.state)
+        result = CommandResult(
+            command=command.command,
+            success=last.exit_code == 0,
+            stdout=shown[0],
+            stderr=shown[1],
+            exit_code=last.exit_code,
+            timestamp=began,
+            duration_seconds=last.duration_seconds,
+            job_id=command.job_id,
+            timed_out=state is CommandState.TIMED_OUT,
+        )
+        self._log.end_command(command.index, result, state, is_whole=shown == (stdout, stderr) and not last.truncated)
+        self._running = None
+        return result, state
+
+    def _read_to_end(self, job_id: str, shows_output: bool) -> tuple[str, str, Job]:
         stdout: list[str] = []
         stderr: list[str] = []
         offset = stderr_offset = 0
@@ -137,6 +228,7 @@ class RemoteShell:
             if not job.is_running and is_read:
                 lines.flush()
                 return "".join(stdout), "".join(stderr), job
+            self._control.check()
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Repeat a call while the link is away: every call here is safe to repeat, for a job's id is the job."""
@@ -148,8 +240,16 @@ class RemoteShell:
             except SlaveUnreachable:
                 if self._clock() + delay > deadline:
                     raise
+                self._control.check()
                 self._sleep(delay)
                 delay = min(delay * 2, 8.0)
+
+
+def _state(name: str) -> CommandState:
+    try:
+        return CommandState(name)
+    except ValueError:
+        return CommandState.UNKNOWN
 
 
 class _LiveLines:

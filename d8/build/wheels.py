@@ -6,14 +6,18 @@ import hashlib
 import os
 import re
 import sys
+import time
 from pathlib import Path
+from typing import ClassVar
 
 from d8.commands.preflight import HostFacts
+from d8.files import locked
 from d8.processes import run
 from d8.settings import PROJECT_DIR
 
 TOOLS_LOCK = PROJECT_DIR / "slave_agent" / "requirements-tools.txt"
 DOWNLOAD_SECONDS = 600.0
+FAILURE_HOLDS_SECONDS = 60.0  # so that twenty builds at once do not wait for twenty failures, one after the other
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7l"}
 GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_31")
 
@@ -35,7 +39,10 @@ def locked_hashes(lock: str) -> dict[str, set[str]]:
 
 
 class WheelCache:
-    """The master's wheels. Given a folder, which is made when needed."""
+    """The master's wheels. Given a folder, which is made when needed. Safe under threads and processes: what is missing
+    is fetched by one of them, and the others wait for it."""
+
+    _failures: ClassVar[dict[Path, float]] = {}  # folder → when its download failed, on the monotonic clock
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,13 +66,25 @@ class WheelCache:
         folder = self._folder / f"{tags[0]}-{version[0]}.{version[1]}" / lock.stem
         wanted = {name: hashes for name, hashes in locked_hashes(lock.read_text()).items() if only in (None, name)}
         found = _matching(folder, wanted)
-        if len(found) < len(wanted) and self._download(folder, lock, tags, version):
-            found = _matching(folder, wanted)
+        if len(found) < len(wanted):
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder / ".lock"):
+                found = _matching(folder, wanted)  # somebody else may have fetched them meanwhile
+                if len(found) < len(wanted) and self._fetch(folder, lock, tags, version):
+                    found = _matching(folder, wanted)
         return tuple(found.values()) if len(found) == len(wanted) else ()
+
+    def _fetch(self, folder: Path, lock: Path, tags: list[str], version: tuple[int, int]) -> bool:
+        """Download, unless that has just failed."""
+        if time.monotonic() - self._failures.get(folder, -FAILURE_HOLDS_SECONDS) < FAILURE_HOLDS_SECONDS:
+            return False
+        is_done = self._download(folder, lock, tags, version)
+        if not is_done:
+            self._failures[folder] = time.monotonic()
+        return is_done
 
     def _download(self, folder: Path, lock: Path, tags: list[str], version: tuple[int, int]) -> bool:
         """Fetch what the lock names for the platform; a failed download leaves what it got, checked when it is used."""
-        folder.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         words += ["--require-hashes", "--python-version", ".".join(map(str, version)), "--dest", str(folder)]
         words += [word for tag in tags for word in ("--platform", tag)]

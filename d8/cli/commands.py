@@ -15,7 +15,9 @@ from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
 from d8.errors import ExitCode, UsageError
 from d8.messages import message
+from d8.models import StrategyName
 
+STRATEGIES = tuple(name.value for name in StrategyName)
 PLATFORMS = ("linux", "windows", "all")
 LONGEST_GOODBYE_SECONDS = 5.0
 
@@ -70,13 +72,18 @@ def installer(run: Run, platform: str) -> ExitCode:
 
 
 @d8.command(help="Build and register slaves (option 11). HOST is an IP address or a name, with :PORT if need be.")
-@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.argument("hosts", metavar="HOST...", nargs=-1)
+@click.option("--from", "list_file", type=click.Path(path_type=Path), metavar="FILE", help="More hosts, one a line.")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="Try this one alone.")
+@click.option("--resume", "resumes", is_flag=True, help="Go on with a build that was killed or detached.")
 @common
 @click.pass_obj
-def build(run: Run, hosts: tuple[str, ...]) -> ExitCode:
+def build(run: Run, hosts: tuple[str, ...], list_file: Path | None, strategy: str | None, resumes: bool) -> ExitCode:
+    from d8.actions.build import Wanted
     from d8.cli.build import build_hosts
 
-    return build_hosts(run, hosts)
+    wanted = Wanted(StrategyName(strategy) if strategy else None, resumes)
+    return build_hosts(run, hosts, list_file, wanted)
 
 
 @d8.command(help="Install over SSH, then build (option 12). HOST is [USER@]ADDRESS, with ssh's :PORT if need be.")

@@ -13,7 +13,7 @@ import click
 from d8.cli.commands import d8
 from d8.cli.failures import guarded
 from d8.cli.run import Run
-from d8.errors import D8Error, ExitCode
+from d8.errors import D8Error, ExitCode, Terminated
 from d8.locale import DOMAIN, FOLDER, Translate
 from d8.settings import Settings
 
@@ -64,7 +64,7 @@ def _settings(run: Run) -> Settings | None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     """A polite request to end is treated like Ctrl+C: what was begun is cleaned up."""
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 if __name__ == "__main__":

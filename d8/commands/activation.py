@@ -24,6 +24,12 @@ def put_back(facts: HostFacts, launcher: str) -> ShellCommand:
     return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
 
 
+def remove_all_but_bootstrap(facts: HostFacts, launcher: str) -> ShellCommand:
+    """Given the host and the launcher, return the call that removes units and settings and leaves the bootstrap."""
+    call = command(facts.python, "-I", launcher, "uninstall", "--keep-bootstrap", "--wait")
+    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+
+
 def read(answer: str) -> dict[str, Any]:
     """Given what a verb printed, return its object; {} when it printed none."""
     try:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from d8.files import private_folder, write_private
+from d8.files import locked, private_folder, write_private
 from d8.models import KeyPair
 
 AUTHORITY_DAYS = 3650
@@ -100,9 +100,17 @@ class FleetAuthority:
         return self._now or datetime.now(UTC)
 
     def _ensure(self) -> None:
-        if self.certificate_path.exists() and self._key_path.exists():
+        """Make the authority if there is none; of several who come at once, threads or processes, one does it."""
+        if self._is_there():
             return
-        private_folder(self._folder)
+        with locked(private_folder(self._folder) / ".lock"):
+            if not self._is_there():
+                self._make()
+
+    def _is_there(self) -> bool:
+        return self.certificate_path.exists() and self._key_path.exists()
+
+    def _make(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = f"D8 fleet {secrets.token_hex(4)}"
         usage = x509.KeyUsage(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Group
@@ -71,6 +72,18 @@ class BuildProgress:
         """Given what happened, show it."""
         with self._lock:
             self._show(event)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the screen still for a question; the build waits as soon as it has something to say."""
+        with self._lock:
+            if self.is_live:
+                self._live.stop()
+            try:
+                yield
+            finally:
+                if self.is_live:
+                    self._live.start()
 
     def _refresh(self) -> None:
         """Keep the times running. Rich's own thread may draw between two halves of a print; this one waits."""

@@ -35,6 +35,7 @@ BUILD_WORDS = {
     BuildStatus.SUCCESS.value: (message("success"), "ok"),
     BuildStatus.FAILED.value: (message("failed"), "bad"),
     BuildStatus.CANCELLED.value: (message("cancelled"), "warn"),
+    BuildStatus.DETACHED.value: (message("detached"), "warn"),
 }
 LONGEST_OUTPUT_LINES = 12
 SECRET_SETTINGS = frozenset({"slave_auth_token", "git_token", "telegram_bot_token"})
