@@ -18,6 +18,7 @@ def encodings_of(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret)
     yield quote(secret, safe="")
+    yield quote(secret, safe=":")  # as a bot's token stands in a URL
     yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]

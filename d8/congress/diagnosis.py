@@ -198,7 +198,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"is the docker daemon running",
             r"docker\.sock: connect: (no such file|connection refused)",
             r"error while fetching server API version",
-            r"Docker daemon does not (run|answer)",
+            r"Docker( daemon)? does not (run|answer)",
         ),
     ),
     KnownFailure(
@@ -248,12 +248,14 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
     KnownFailure(
         "docker-image",
         message("Docker could not get the image that the agent's is made from"),
-        message("Log in to its registry there, or name one that the slave can reach; the other strategies need none."),
+        message("Name an image that the slave can reach in D8_DOCKER_BASE_IMAGE; the other strategies need none."),
         (
             r"pull access denied",
             r"toomanyrequests",
             r"manifest (unknown|for .* not found)",
             r"failed to resolve reference",
+            r"base image",
+            r"there is no image for",
         ),
     ),
     KnownFailure(
@@ -262,6 +264,12 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         message("Try it there by hand: curl -fsSL https://get.docker.com. The other strategies do without Docker."),
         (
             r"docker.* could not be installed",
+            r"docker is not there",
+            r"there is no docker compose",
+            r"docker was installed, but",
+            r"docker(-compose)? [\d.]+ or newer is needed",
+            r"docker needs root",
+            r"container could not be made",
             r"docker installation failed",
             r"installing docker.* failed",
             r"unable to locate package docker",
@@ -379,6 +387,8 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"settings on stdin are",
             r"\S can't be (read|used): ",
             r"^\S+ has no \S+$",
+            r"container's keeper",
+            r"agent has no user",
             r"there is no user ",
             r"nothing is installed here",
             r"no earlier release",

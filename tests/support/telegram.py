@@ -47,7 +47,7 @@ class TelegramServer:
         self.paths.append(request.path)
         self.messages.append(message)
         status, answer = self.answers.pop(0) if self.answers else TAKEN
-        if status == 200:
+        if (status, answer) == TAKEN:
             self.taken.append(message)
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return Response(text, status, content_type="application/json")
