@@ -19,7 +19,7 @@ from typing import Any
 from slave_agent.certificates import prove, server_context
 from slave_agent.durable_files import write_atomically
 from slave_agent.errors import CredentialsError
-from slave_agent.models import Credential, CredentialSet, Enrolment, JsonObject
+from slave_agent.models import Credential, CredentialSet, Enrolment, JsonObject, OfferedKeyPair
 from slave_agent.states import CredentialKind
 from slave_agent.token_hashes import problem_with_hash
 
@@ -72,9 +72,9 @@ class CredentialStore:
         self._credentials = found
         return found
 
-    def enrol(self, enrolment: Enrolment) -> str:
-        """Given an enrolment, accept its token beside the current one and present its certificate; return the
-        fingerprint.
+    def enrol(self, enrolment: Enrolment) -> str | None:
+        """Given an enrolment, accept its token beside the current one and present its certificate; return its
+        fingerprint, None without TLS.
 
         Everything is proved before anything is replaced. Raises CredentialsError, and then nothing has changed.
         Repeating an enrolment is the same as doing it once.
@@ -85,8 +85,7 @@ class CredentialStore:
             before = self.credentials
             offered = self._credential_of(enrolment)
             try:
-                self._write_key_pair(offered, enrolment)
-                presented = prove(context_of(offered), enrolment.ca_certificate)
+                presented = self._prove(offered, enrolment.key_pair)
                 if offered != before.newest:
                     self._replace(before, CredentialSet(before.current, offered, enrolment.slave_id))
             finally:
@@ -113,9 +112,20 @@ class CredentialStore:
         if before.pending is not None:
             self._replace(before, CredentialSet(before.pending, None, before.slave_id))
 
+    def _prove(self, offered: Credential, key_pair: OfferedKeyPair | None) -> str | None:
+        if key_pair is None:
+            if self._needs_certificates:
+                raise CredentialsError("this agent speaks TLS: it needs a certificate", "Send one with its key and CA.")
+            return None
+        self._write_key_pair(offered, key_pair)
+        return prove(context_of(offered), key_pair.ca_certificate)
+
     def _credential_of(self, enrolment: Enrolment) -> Credential:
         """The files are named after their content, so that no enrolment ever overwrites files in use."""
-        content = hashlib.sha256((enrolment.certificate + enrolment.private_key).encode()).hexdigest()[:16]
+        pair = enrolment.key_pair
+        if pair is None:
+            return Credential(enrolment.token_sha256, None, None, CredentialKind.AGENT)
+        content = hashlib.sha256((pair.certificate + pair.private_key).encode()).hexdigest()[:16]
         stem = str(self._state_dir / "tls" / f"agent-{content}")
         return Credential(enrolment.token_sha256, Path(stem + ".crt"), Path(stem + ".key"), CredentialKind.AGENT)
 
@@ -133,21 +143,17 @@ class CredentialStore:
         try:
             write_atomically(self.path, json.dumps(self._document(credentials), indent=2).encode())
         except OSError as error:
-            raise CredentialsError(
-                f"{self.path} can't be written: {error}", "Look at the disk of this slave."
-            ) from error
+            raise CredentialsError(f"{self.path} can't be written: {error}", _LOOK_AT_DISK) from error
 
-    def _write_key_pair(self, offered: Credential, enrolment: Enrolment) -> None:
-        contents = ((offered.certificate, enrolment.certificate), (offered.private_key, enrolment.private_key))
+    def _write_key_pair(self, offered: Credential, key_pair: OfferedKeyPair) -> None:
+        contents = ((offered.certificate, key_pair.certificate), (offered.private_key, key_pair.private_key))
         try:
             (self._state_dir / "tls").mkdir(mode=0o700, exist_ok=True)
             for path, text in contents:
                 if path is not None and not path.exists():  # named after its content: what exists is the same
                     write_atomically(path, text.encode())
         except OSError as error:
-            raise CredentialsError(
-                f"the certificate can't be written: {error}", "Look at the disk of this slave."
-            ) from error
+            raise CredentialsError(f"the certificate can't be written: {error}", _LOOK_AT_DISK) from error
 
     def _remove_unused_files(self) -> None:
         """Keys that no credential names any more don't stay on the disk, the installer's included."""

@@ -62,14 +62,21 @@ class CredentialSet:
 
 
 @dataclass(frozen=True)
-class Enrolment:
-    """What the master sends to give this slave a credential of its own; certificate, key and CA are PEM text."""
+class OfferedKeyPair:
+    """A certificate, its private key and the CA that signed it, each as PEM text."""
 
-    slave_id: str
-    token_sha256: str = field(repr=False)
     certificate: str
     private_key: str = field(repr=False)
     ca_certificate: str
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What the master sends to give this slave a credential of its own. The key pair is None without TLS."""
+
+    slave_id: str
+    token_sha256: str = field(repr=False)
+    key_pair: OfferedKeyPair | None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from slave_agent.errors import HttpProblem
-from slave_agent.models import Enrolment, JsonObject
+from slave_agent.models import Enrolment, JsonObject, OfferedKeyPair
 
 LONGEST_WAIT_SECONDS = 30.0
 LARGEST_WINDOW_BYTES = 1024 * 1024
@@ -32,13 +32,17 @@ class OutputQuery:
     wait_seconds: float
 
 
-def enrolment(document: Any) -> Enrolment:
-    """Given the body of POST /api/agent/enroll, return it. Raises HttpProblem 422. What the texts hold is checked by
-    the store.
+def enrolment(document: Any, has_tls: bool) -> Enrolment:
+    """Given the body of POST /api/agent/enroll and whether the agent speaks TLS, return what is offered.
+
+    Only TLS needs a key pair; without it one is accepted and not kept. Raises HttpProblem 422. What the texts hold is
+    checked by the store.
     """
-    names = ("token_sha256", "certificate", "private_key", "ca_certificate")
-    fields = checked(document, {"slave_id": _name} | dict.fromkeys(names, _some_text), {})
-    return Enrolment(**fields)
+    always: dict[str, _Check] = {"slave_id": _name, "token_sha256": _some_text}
+    with_tls = dict.fromkeys(("certificate", "private_key", "ca_certificate"), _some_text)
+    fields = checked(document, always | with_tls if has_tls else always, {} if has_tls else with_tls)
+    key_pair = OfferedKeyPair(**{name: fields[name] for name in with_tls}) if has_tls else None
+    return Enrolment(fields["slave_id"], fields["token_sha256"], key_pair)
 
 
 def nothing(document: Any) -> None:

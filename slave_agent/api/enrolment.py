@@ -22,9 +22,9 @@ def enrolment_blueprint(services: Services) -> Blueprint:
 
     @routes.post("/enroll")
     def enroll() -> JsonObject:
-        offered = enrolment(parse_json(request.get_data()))
+        offered = enrolment(parse_json(request.get_data()), services.settings.tls)
         fingerprint = services.credentials.enrol(offered)
-        _log.info("enrolled as %s, certificate %s", offered.slave_id, fingerprint)
+        _log.info("enrolled as %s, certificate %s", offered.slave_id, fingerprint or "none (no TLS)")
         return {"enrolled": True, "fingerprint": fingerprint}
 
     @routes.post("/confirm")

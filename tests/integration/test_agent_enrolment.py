@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.support.agent_process import COMMIT, RunningAgent, asked_of_activation
+from tests.support.agent_process import COMMIT, RunningAgent, asked_of_activation, running_agent
 from tests.support.pki import CertificateAuthority, Pair
 
 
@@ -63,6 +63,18 @@ def test_from_enrolment_to_confirmation(own_agent: RunningAgent) -> None:
     assert own_agent.get("/api/version", token=old).status == 401
 
 
+def test_without_tls_the_token_alone_is_enrolled(tmp_path: Path) -> None:
+    plain: dict[str, Any] = dict.fromkeys(("certificate", "private_key", "ca_certificate"))
+    with running_agent(tmp_path, tls=False) as agent:
+        order_of_token = order(agent, "fresh token", agent.authority.issue()) | plain
+        assert agent.post("/api/agent/enroll", order_of_token).document == {"enrolled": True, "fingerprint": None}
+        assert agent.post("/api/agent/confirm", token="fresh token").status == 200
+        assert agent.get("/api/version").status == 401, "the installer's token is dead"
+        agent.stop()
+        agent.restart()
+        assert agent.get("/api/version", token="fresh token").status == 200
+
+
 def test_a_browser_or_curl_with_the_ca_just_works(own_agent: RunningAgent) -> None:
     pair = own_agent.authority.issue()
     own_agent.post("/api/agent/enroll", order(own_agent, "fresh token", pair))
@@ -91,6 +103,7 @@ def test_a_failed_enrolment_changes_nothing(own_agent: RunningAgent) -> None:
         {"token_sha256": hashlib.sha256(b"changeme").hexdigest()},
         {"slave_id": "line\nbreak"},
         {"unknown": 1},
+        {"certificate": None},
     ):
         answer = own_agent.post("/api/agent/enroll", good | spoiled)
         assert answer.status == 422, spoiled

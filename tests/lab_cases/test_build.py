@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -97,6 +98,21 @@ def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
     assert document["status"] == "success"
     _, system = master.curl(root_host, "/api/system", token=master.token("agent"))
     assert (system["activation"]["scope"], system["agent"]["user"]) == ("system", "d8-agent")
+
+
+def test_without_tls_a_slave_is_built_and_rebuilt(master: Master, bare_host: Host):
+    plain = replace(master, extra={"D8_TLS": "off"}).in_a_clone()
+    plain.bring_bootstrap(bare_host)
+    document = plain.build(bare_host)
+    assert document["status"] == "success"
+    token = plain.token("agent")
+    assert plain.curl(bare_host, "/api/version", token=plain.token("installer"), options=("--http1.1",))[0] == 401
+    assert (
+        plain.curl(bare_host, "/api/version", token=token, options=("--http1.1",))[1]["commit"]
+        == (document["master_commit"])
+    )
+    commit = plain.commit()
+    assert plain.build(bare_host)["master_commit"] == commit
 
 
 def test_debian_13(master: Master, debian13_host: Host):

@@ -118,7 +118,8 @@ class Master:
         header = self.folder / "header"
         header.write_text(f"Authorization: Bearer {token}\n" if token else "X-None: 1\n")
         words = ["curl", "-sS", "--max-time", "10", *trusted, "-H", f"@{header}", "-w", "\n%{http_code}"]
-        words.append(f"https://{host.address}:7600{path}")
+        scheme = "http" if self.environment.get("D8_TLS") == "off" else "https"
+        words.append(f"{scheme}://{host.address}:7600{path}")
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         body, _, status = done.stdout.rpartition("\n")

@@ -5,14 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from slave_agent.credentials import CredentialStore
 from slave_agent.errors import CredentialsError
-from slave_agent.models import Credential, Enrolment
+from slave_agent.models import Credential, Enrolment, OfferedKeyPair
 from slave_agent.states import CredentialKind
 from tests.support.agent_process import REPOSITORY, private_folder, write_credentials, write_private
 from tests.support.pki import CertificateAuthority
@@ -22,13 +22,13 @@ AUTHORITY = CertificateAuthority()
 
 def offer(token: str = "new token") -> Enrolment:
     pair = AUTHORITY.issue()
-    return Enrolment(
-        "slave-1",
-        hashlib.sha256(token.encode()).hexdigest(),
-        pair.certificate,
-        pair.private_key,
-        AUTHORITY.certificate,
-    )
+    key_pair = OfferedKeyPair(pair.certificate, pair.private_key, AUTHORITY.certificate)
+    return Enrolment("slave-1", hashlib.sha256(token.encode()).hexdigest(), key_pair)
+
+
+def with_pair(offered: Enrolment, **fields: str) -> Enrolment:
+    assert offered.key_pair is not None
+    return replace(offered, key_pair=replace(offered.key_pair, **fields))
 
 
 @pytest.fixture
@@ -94,14 +94,15 @@ def test_only_the_newest_token_confirms(store: CredentialStore) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda offered: replace(offered, private_key=AUTHORITY.issue().private_key),
-        lambda offered: replace(offered, certificate="nonsense"),
-        lambda offered: replace(offered, ca_certificate=CertificateAuthority().certificate),
-        lambda offered: replace(offered, ca_certificate="nonsense"),
+        lambda offered: with_pair(offered, private_key=AUTHORITY.issue().private_key),
+        lambda offered: with_pair(offered, certificate="nonsense"),
+        lambda offered: with_pair(offered, ca_certificate=CertificateAuthority().certificate),
+        lambda offered: with_pair(offered, ca_certificate="nonsense"),
         lambda offered: replace(offered, token_sha256=hashlib.sha256(b"").hexdigest()),
         lambda offered: replace(offered, token_sha256="short"),
+        lambda offered: replace(offered, key_pair=None),
     ],
-    ids=["other key", "no certificate", "other CA", "no CA", "empty token", "no hash"],
+    ids=["other key", "no certificate", "other CA", "no CA", "empty token", "no hash", "no key pair"],
 )
 @pytest.mark.parametrize("is_enrolled", [False, True])
 def test_a_failed_enrolment_changes_nothing(store: CredentialStore, spoil: object, is_enrolled: bool) -> None:
@@ -175,19 +176,37 @@ def test_a_damaged_store_is_told(store: CredentialStore, text: str) -> None:
         CredentialStore(store.path.parent, True).load()
 
 
-def test_without_tls_no_certificate_is_needed(tmp_path: Path) -> None:
+def without_tls(tmp_path: Path) -> CredentialStore:
     current = {"token_sha256": hashlib.sha256(b"t-1").hexdigest(), "kind": "installer"}
     folder = private_folder(tmp_path / "state")
     document = {"slave_id": "s", "current": current | {"certificate": None, "private_key": None}, "pending": None}
     write_private(folder / "credentials.json", json.dumps(document))
-    assert CredentialStore(folder, needs_certificates=False).load().current.certificate is None
+    store = CredentialStore(folder, needs_certificates=False)
+    store.load()
+    return store
+
+
+def test_without_tls_no_certificate_is_needed(tmp_path: Path) -> None:
+    assert without_tls(tmp_path).credentials.current.certificate is None
+
+
+def test_without_tls_a_token_alone_is_enrolled_and_confirmed(tmp_path: Path) -> None:
+    store = without_tls(tmp_path)
+    offered = replace(offer(), key_pair=None)
+    for _ in range(2):
+        assert store.enrol(offered) is None
+    assert [one.kind for one in store.credentials.accepted] == [CredentialKind.AGENT, CredentialKind.INSTALLER]
+    store.confirm(store.credentials.newest)
+    [left] = CredentialStore(store.path.parent, needs_certificates=False).load().accepted
+    assert (left.token_sha256, left.certificate, left.private_key) == (offered.token_sha256, None, None)
+    assert list(store.path.parent.rglob("agent-*")) == []
 
 
 KILLED_WHILE_ENROLLING = """
 import json, os, signal, sys
 from pathlib import Path
 from slave_agent.credentials import CredentialStore
-from slave_agent.models import Enrolment
+from slave_agent.models import Enrolment, OfferedKeyPair
 steps = int(sys.argv[2])
 def counted(call):
     def wrapper(*a, **k):
@@ -199,7 +218,8 @@ def counted(call):
     return wrapper
 store = CredentialStore(Path(sys.argv[1]), True)
 store.load()
-offered = Enrolment(**json.load(sys.stdin))
+fields = json.load(sys.stdin)
+offered = Enrolment(**{**fields, "key_pair": OfferedKeyPair(**fields["key_pair"])})
 for name in ("open", "fsync", "replace", "rename", "unlink", "fchmod"):
     setattr(os, name, counted(getattr(os, name)))
 store.enrol(offered)
@@ -215,7 +235,7 @@ def test_killed_between_any_two_steps_it_is_the_old_or_the_new_one(store: Creden
     for steps in range(200):
         done = subprocess.run(
             [sys.executable, "-c", KILLED_WHILE_ENROLLING, str(folder), str(steps)],
-            input=json.dumps(offered.__dict__).encode(),
+            input=json.dumps(asdict(offered)).encode(),
             cwd=REPOSITORY,
             check=False,
         )

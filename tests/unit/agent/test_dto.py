@@ -5,6 +5,7 @@ import pytest
 from slave_agent.api.dto import OutputQuery, enrolment, nothing, output_query
 from slave_agent.api.exchange import parse_json, refuse_other_content
 from slave_agent.errors import HttpProblem
+from slave_agent.models import Enrolment, OfferedKeyPair
 
 ENROLMENT = {
     "slave_id": "slave-1",
@@ -16,12 +17,24 @@ ENROLMENT = {
 
 
 def test_an_enrolment_is_read() -> None:
-    assert enrolment(ENROLMENT).slave_id == "slave-1"
+    assert enrolment(ENROLMENT, has_tls=True) == Enrolment("slave-1", "ab" * 32, OfferedKeyPair("PEM", "PEM", "PEM"))
+
+
+@pytest.mark.parametrize("name", ["certificate", "private_key", "ca_certificate"])
+def test_tls_needs_a_key_pair_and_plain_http_does_not(name: str) -> None:
+    with pytest.raises(HttpProblem, match=rf"^{name} is missing\n"):
+        enrolment(ENROLMENT | {name: None}, has_tls=True)
+    assert enrolment(ENROLMENT | {name: None}, has_tls=False) == Enrolment("slave-1", "ab" * 32, None)
+
+
+def test_without_tls_the_token_is_needed_all_the_same() -> None:
+    with pytest.raises(HttpProblem, match="token_sha256 is missing"):
+        enrolment({"slave_id": "slave-1"}, has_tls=False)
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
     with pytest.raises(HttpProblem) as failure:
-        enrolment({"slave_id": "a\nb", "certificate": 7, "private_key": "", "extra": 1})
+        enrolment({"slave_id": "a\nb", "certificate": 7, "private_key": "", "extra": 1}, has_tls=True)
     assert failure.value.status == 422
     for name in ("slave_id", "certificate", "private_key", "extra", "ca_certificate", "token_sha256"):
         assert name in failure.value.message
@@ -30,7 +43,7 @@ def test_every_wrong_field_is_named_at_once() -> None:
 @pytest.mark.parametrize("document", [None, [], "x", 7, ENROLMENT | {"certificate": "\ud800"}])
 def test_what_is_no_enrolment_is_refused(document: object) -> None:
     with pytest.raises(HttpProblem) as failure:
-        enrolment(document)
+        enrolment(document, has_tls=True)
     assert failure.value.status == 422
 
 
