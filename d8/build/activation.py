@@ -95,14 +95,11 @@ class Activation:
         installed = self._verb(
             "install", stdin=json.dumps(self._install_settings(rescue)), seconds=activation.INSTALL_SECONDS
         )
-        answer = self._verb("stage", seconds=activation.STAGE_SECONDS)
-        if not answer.get("healthy"):
-            raise BuildFailed(
-                "the new agent does not answer on its staging port: {reason}",
-                "The last lines of its log are in the build log.",
-                reason=answer.get("error", "no reason given"),
-            )
-        return Scope(installed["scope"])
+        self._verb("stage", seconds=activation.STAGE_SECONDS)
+        try:
+            return Scope(installed["scope"])
+        except (KeyError, ValueError) as error:
+            raise BuildFailed("the host's answer can't be read: {reason}", reason=repr(error)) from error
 
     def hand_over(self) -> SlaveClient:
         """Give the port to the agent; return a client that speaks to it with the installer's credential.

@@ -19,6 +19,7 @@ from d8.build.context import BuildContext
 from d8.build.control import Control, Orders, Stopped, Wish
 from d8.build.events import Observer, StepName
 from d8.build.examination import settle_identity, warnings_for
+from d8.build.identity import marked
 from d8.build.progress import Progress
 from d8.build.provision import bring_source, install_prerequisites
 from d8.build.recorder import RemoteShell, last_output
@@ -26,7 +27,7 @@ from d8.build.recording import Recording, read_recording, unsettled
 from d8.build.registration import register, warn_of_reboot
 from d8.build.resume import facts_for_resumed, give_up
 from d8.build.retry import RetryPolicy
-from d8.build.strategies import STRATEGIES, Strategy
+from d8.build.strategies import Strategy, chosen
 from d8.build.unfinished import UnfinishedBuild, find_unfinished, only_builder_of
 from d8.build.wheels import WheelCache
 from d8.commands import release
@@ -48,7 +49,7 @@ from d8.source import Commit, master_commit
 class BuildOptions:
     """How a build is wanted: which strategies are tried, whether an unfinished build goes on, who may stop it."""
 
-    strategies: tuple[Strategy, ...] = STRATEGIES
+    strategies: tuple[Strategy, ...]
     resumes: bool = False
     orders: Orders = field(default_factory=Orders)
 
@@ -68,7 +69,7 @@ class BuildD8Slave:
         self._settings = settings
         self._registry = registry
         self._observer = observer
-        self._options = options or BuildOptions()
+        self._options = options or BuildOptions(chosen(settings))
         self._control = Control(self._options.orders)
         self._sleep = self._control.sleep
         self._slave_id = slave_id_for(address)
@@ -176,6 +177,9 @@ class BuildD8Slave:
             seconds = self._settings.command_timeout_seconds
             facts = facts_for_resumed(shell, self._recording, seconds, self._progress, step)
             identity = settle_identity(self._address, facts, self._registry, connectivity.answers_elsewhere)
+            if identity.displaced:
+                former = identity.displaced
+                self._registry.rename_slave(former.slave_id, marked(former.slave_id, former.machine_id))
             self._name(identity.slave_id)
         for warning in ([identity.notice] if identity.notice else []) + warnings_for(facts, time.time()):
             self._progress.warn(warning)

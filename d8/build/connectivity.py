@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from d8.build.progress import Progress, Step
-from d8.errors import BuildFailed, Refused, SlaveUnreachable
+from d8.errors import BuildFailed, D8Error, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
@@ -74,13 +74,15 @@ class Connectivity:
         step.outcome = message("the agent gave the port back to the bootstrap")
         return Server(self._wait_for_bootstrap(), is_up_to_date=False)
 
-    def answers_elsewhere(self, address: Address) -> bool:
-        """Given another address, return whether a server that this master trusts answers there."""
+    def answers_elsewhere(self, address: Address, machine_id: str) -> bool:
+        """Given another address and a machine-id, return whether a server that this master trusts has that id there."""
         try:
-            connect(address, self._settings, self._registry).close()
-        except (SlaveUnreachable, Refused):
+            client = connect(address, self._settings, self._registry)
+            host = client.health().get("host") or {}
+            client.close()
+        except D8Error:
             return False
-        return True
+        return bool(host.get("machine_id") == machine_id)
 
     def _wait_for_bootstrap(self) -> SlaveClient:
         deadline = self._clock() + self._settings.confirm_timeout_seconds

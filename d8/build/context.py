@@ -41,8 +41,12 @@ class BuildContext:
         return PurePosixPath(self.archive).parent
 
     def require(self, command: ShellCommand, purpose: Message) -> CommandResult:
-        """Given a command and what it is for, run it as the owner of the release: root where there is root, else the
-        user. Raises CommandFailed."""
-        privilege = self.facts.privilege
-        owned = command.as_root(privilege.prefix) if privilege.can_be_root else command
-        return self.shell.require(owned, purpose, timeout_seconds=self.settings.install_timeout_seconds)
+        """Given a command and what it is for, run it as the owner of the release. Raises CommandFailed."""
+        seconds = self.settings.install_timeout_seconds
+        return self.shell.require(self.facts.as_owner(command), purpose, timeout_seconds=seconds)
+
+    def require_as_root(self, command: ShellCommand, purpose: Message) -> CommandResult:
+        """Given a command that changes the host itself, run it as root. Raises CommandFailed."""
+        seconds = self.settings.install_timeout_seconds
+        owned = command.as_root(self.facts.privilege.prefix)
+        return self.shell.require(owned, purpose, timeout_seconds=seconds)

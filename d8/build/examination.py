@@ -50,12 +50,14 @@ def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step, replayable
 
 
 def settle_identity(
-    address: Address, facts: HostFacts, registry: Registry, answers: Callable[[Address], bool]
+    address: Address, facts: HostFacts, registry: Registry, answers: Callable[[Address, str], bool]
 ) -> Identity:
-    """Given the host's facts and the fleet, return which slave it is; `answers` says if a former address lives."""
+    """Given the host's facts and the fleet, return which slave it is; `answers`: does a machine-id live there."""
     twins = registry.find_machine(facts.machine_id) if facts.machine_id else []
     former = {Address(twin.address, twin.port) for twin in twins} - {address}
-    return identify(address, facts.machine_id, registry.slaves(), any(answers(place) for place in former))
+    return identify(
+        address, facts.machine_id, registry.slaves(), any(answers(place, facts.machine_id) for place in former)
+    )
 
 
 def warnings_for(facts: HostFacts, now: float) -> list[Message]:
@@ -70,6 +72,8 @@ def warnings_for(facts: HostFacts, now: float) -> list[Message]:
     if facts.memory_available_bytes is not None and facts.memory_available_bytes < LITTLE_MEMORY_BYTES:
         text = "only {megabytes} MB of memory are free: installing may be slow or fail"
         found.append(message(text, megabytes=facts.memory_available_bytes // 2**20))
+    if facts.privilege is Privilege.IS_ROOT and not facts.is_for_root:
+        found.append(message("there is no systemd: the agent runs as root, and nothing confines it"))
     if not facts.has_default_route and not facts.is_isolated:
         found.append(message("the slave has no way to the internet: libraries can't be downloaded there"))
     return found

@@ -8,33 +8,48 @@ from d8.fleet.names import Address, slave_id_for
 from d8.messages import Message, message
 from d8.models import Slave
 
+MARK_LENGTH = 8  # characters of a machine-id that tell two machines of one name apart
+
 
 @dataclass(frozen=True)
 class Identity:
-    """The slave_id for a machine, and what the operator should know about how it was found."""
+    """The slave_id for a machine, what the operator should know of it, and the slave that had to give its name away."""
 
     slave_id: str
     notice: Message | None = None
+    displaced: Slave | None = None
 
 
 def identify(address: Address, machine_id: str, known: list[Slave], old_address_answers: bool) -> Identity:
     """Given where a machine answers, its machine-id and the fleet, return who it is.
 
     The same machine-id elsewhere is the same slave after a move, unless its old address still answers: then it is a
-    copy and gets a name of its own. Another machine-id at a known address is a rebuilt machine.
+    copy. Another machine-id at a known address is another machine: it gets the name, and the former one, which may live
+    on elsewhere, keeps its credentials under a name of its own. A name that belongs to a slave elsewhere is not taken.
     """
-    own_name = slave_id_for(address)
-    here = next((slave for slave in known if slave.slave_id == own_name), None)
-    if here is not None:
-        if machine_id and here.machine_id and here.machine_id != machine_id:
-            text = "{slave} was another machine until now: it was rebuilt, or its address was given to this one"
-            return Identity(own_name, message(text, slave=own_name))
-        return Identity(own_name)
+    here = next((slave for slave in known if (slave.address, slave.port) == (address.host, address.port)), None)
     twin = next((slave for slave in known if machine_id and slave.machine_id == machine_id), None)
-    if twin is None or (twin.address, twin.port) == (address.host, address.port):
-        return Identity(twin.slave_id if twin else own_name)
-    if old_address_answers:
+    if here is not None and (here is twin or not machine_id or not here.machine_id or here.machine_id == machine_id):
+        return Identity(here.slave_id)
+    if twin is not None and not old_address_answers:
+        text = "this machine is {slave}, which was at {address} before"
+        return Identity(twin.slave_id, message(text, slave=twin.slave_id, address=twin.address))
+    if twin is not None:
         text = "this machine has the machine-id of {slave}, which still answers at {address}: it is a copy of it"
-        return Identity(own_name, message(text, slave=twin.slave_id, address=twin.address))
-    text = "this machine is {slave}, which was at {address} before"
-    return Identity(twin.slave_id, message(text, slave=twin.slave_id, address=twin.address))
+        name = _free_name(address, machine_id, known)
+        return Identity(name, message(text, slave=twin.slave_id, address=twin.address))
+    if here is not None:
+        text = "another machine was {slave} until now; it stays in the fleet as {former}"
+        former = marked(here.slave_id, here.machine_id)
+        return Identity(here.slave_id, message(text, slave=here.slave_id, former=former), displaced=here)
+    return Identity(_free_name(address, machine_id, known))
+
+
+def marked(slave_id: str, machine_id: str) -> str:
+    """Given a slave's name and its machine-id, return the name that sets it apart from another machine's."""
+    return f"{slave_id}-{machine_id[:MARK_LENGTH]}"
+
+
+def _free_name(address: Address, machine_id: str, known: list[Slave]) -> str:
+    name = slave_id_for(address)
+    return marked(name, machine_id) if any(slave.slave_id == name for slave in known) else name

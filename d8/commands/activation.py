@@ -12,22 +12,19 @@ INSTALL_SECONDS = 120.0
 STAGE_SECONDS = 120.0
 
 
-def verb(facts: HostFacts, release: str, name: str, *options: str) -> ShellCommand:
+def verb(facts: HostFacts, release: str, name: str) -> ShellCommand:
     """Given the host, a release and one of d8-activate's verbs, return the call, as root where the scope is system."""
-    call = command(facts.python, "-I", f"{release}/d8-activate", name, *options)
-    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+    return facts.as_owner(command(facts.python, "-I", f"{release}/d8-activate", name))
 
 
 def put_back(facts: HostFacts, launcher: str) -> ShellCommand:
     """Given the host and the launcher that outlives releases, return the call that lets the former agent run again."""
-    call = command(facts.python, "-I", launcher, "rollback")
-    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+    return facts.as_owner(command(facts.python, "-I", launcher, "rollback"))
 
 
 def remove_all_but_bootstrap(facts: HostFacts, launcher: str) -> ShellCommand:
     """Given the host and the launcher, return the call that removes units and settings and leaves the bootstrap."""
-    call = command(facts.python, "-I", launcher, "uninstall", "--keep-bootstrap", "--wait")
-    return call.as_root(facts.privilege.prefix) if facts.privilege.can_be_root else call
+    return facts.as_owner(command(facts.python, "-I", launcher, "uninstall", "--keep-bootstrap", "--wait"))
 
 
 def read(answer: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ chmod 700 "$work/git-askpass/ask"
 export GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1
 if [ -s "$work/git-askpass/token" ]; then export GIT_ASKPASS="$work/git-askpass/ask"; fi
 git init -q "$work/source"; cd "$work/source"
-git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=60 fetch -q --depth 1 "$url" "$commit" \\
-  || git -c credential.helper= fetch -q "$url"
+fetch() { git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=60 fetch -q "$@"; }
+fetch --depth 1 "$url" "$commit" || fetch "$url" '+refs/heads/*:refs/remotes/origin/*'
 git cat-file -e "$commit^{commit}" || { echo "the repository does not hold commit $commit" >&2; exit 3; }
 git archive --format=tar.gz -o "$work/$archive" "$commit" $paths
 """

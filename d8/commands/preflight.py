@@ -34,6 +34,17 @@ class Privilege(StrEnum):
 
 
 @dataclass(frozen=True)
+class DockerFacts:
+    """What there is of Docker. `engine` is None where the daemon does not answer, and `problem` says why."""
+
+    has_client: bool
+    is_in_group: bool
+    engine: str | None
+    problem: str
+    compose: str | None
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """What preflight found. Bytes are bytes, the clock is seconds since 1970, None means that the host didn't say."""
 
@@ -59,6 +70,7 @@ class HostFacts:
     bootstrap_config: str
     bootstrap_server: str
     bootstrap_pid: int | None
+    docker: DockerFacts
 
     @property
     def python(self) -> str:
@@ -81,6 +93,11 @@ class HostFacts:
     def is_for_root(self) -> bool:
         """Whether the agent gets a system unit, a user of its own and a release that root owns."""
         return self.privilege.can_be_root and self.has_systemd
+
+    def as_owner(self, command: ShellCommand) -> ShellCommand:
+        """Given a command, return it as the owner of release and agent runs it: root where the agent is root's to keep,
+        else the bootstrap's user, also where that one could become root."""
+        return command.as_root(self.privilege.prefix) if self.is_for_root else command
 
     @property
     def wanted_scope(self) -> str:
@@ -127,6 +144,13 @@ def read(answer: str) -> HostFacts:
             bootstrap_config=raw["bootstrap"]["config"] or f"{raw['home']}/d8_slave/config.json",
             bootstrap_server=raw["bootstrap"]["server"] or f"{raw['home']}/d8_slave/slave_server.py",
             bootstrap_pid=int(raw["bootstrap"]["pid"]) if raw["bootstrap"]["pid"] else None,
+            docker=DockerFacts(
+                has_client=raw["docker"]["client"],
+                is_in_group=raw["docker"]["is_in_group"],
+                engine=raw["docker"]["engine"],
+                problem=raw["docker"]["problem"],
+                compose=raw["docker"]["compose"],
+            ),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"the preflight answer lacks {error}") from error

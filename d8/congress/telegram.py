@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import requests
 
+from d8.causes import innermost_cause
 from d8.errors import D8Error
 from d8.masking import Masker
 from d8.settings import Settings
@@ -156,15 +157,8 @@ def _reason(error: Exception) -> str:
     """The innermost cause in a few words; the outer ones quote the URL, and with it the token."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    cause = error
-    while inner := next((one for one in _inner(cause) if isinstance(one, Exception)), None):
-        cause = inner
+    cause = innermost_cause(error)
     return cause.strerror or type(cause).__name__ if isinstance(cause, OSError) else type(cause).__name__
-
-
-def _inner(error: Exception) -> tuple[object, ...]:
-    """Where the libraries put what they wrap. Not `__context__`: that leads to whatever our callers were handling."""
-    return (getattr(error, "reason", None), *error.args, error.__cause__)
 
 
 @contextmanager

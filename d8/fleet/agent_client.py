@@ -16,6 +16,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from d8.causes import innermost_cause
 from d8.errors import D8Error, Refused, SlaveUnreachable
 from d8.fleet.names import Address
 from d8.models import Credential
@@ -112,9 +113,9 @@ def unreachable(address: Address, error: Exception) -> SlaveUnreachable:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause of a network error, without the library's wrapping."""
-    cause = error.__cause__ or error.__context__
-    return _reason(cause) if isinstance(cause, Exception) else str(error)
+    """What the network said, without the library's wrapping."""
+    cause = innermost_cause(error)
+    return cause.strerror or str(cause) if isinstance(cause, OSError) else str(cause)
 
 
 class SlaveClient:

@@ -30,7 +30,7 @@ def connect(address: Address, settings: Settings, registry: Registry) -> SlaveCl
             address=address,
             start=fingerprint[:16],
         )
-    if credential.expires and credential.expires < datetime.now(UTC):
+    if credential.expires and _has_expired(credential):
         raise Refused(
             "the installer used on {address} expired on {moment} UTC",
             "Generate a new one (option 10) and run it on the slave.",
@@ -58,7 +58,7 @@ def _connect_plain(address: Address, settings: Settings, registry: Registry) -> 
         candidates = registry.credentials(CredentialKind.RESCUE, known[0])
     candidates = [*candidates, *registry.credentials(CredentialKind.INSTALLER)]
     for credential in candidates:
-        if not credential.fingerprint.startswith(PLAIN):
+        if not credential.fingerprint.startswith(PLAIN) or _has_expired(credential):
             continue
         client = SlaveClient(address, credential, **options)  # type: ignore[arg-type]
         try:
@@ -72,3 +72,7 @@ def _connect_plain(address: Address, settings: Settings, registry: Registry) -> 
         "Run an installer of this master on it (option 10).",
         address=address,
     )
+
+
+def _has_expired(credential: Credential) -> bool:
+    return credential.expires is not None and credential.expires < datetime.now(UTC)

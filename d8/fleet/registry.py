@@ -106,6 +106,12 @@ class Registry:
             connection.execute(sa.delete(SLAVES).where(SLAVES.c.slave_id == slave.slave_id))
             connection.execute(sa.insert(SLAVES).values(**asdict(slave) | {"registered": _naive(slave.registered)}))
 
+    def rename_slave(self, slave_id: str, new_id: str) -> None:
+        """Given a slave's name and another one, call it by that, credentials included."""
+        with self._engine.begin() as connection:
+            for table in (SLAVES, CREDENTIALS):
+                connection.execute(sa.update(table).where(table.c.slave_id == slave_id).values(slave_id=new_id))
+
     def remove_slave(self, slave_id: str) -> None:
         """Given a slave_id, forget the slave and its credentials."""
         with self._engine.begin() as connection:

@@ -24,7 +24,7 @@ MASTER_LAYERS = (
     ("d8.first_run",),
     ("d8.source", "d8.locale"),
     ("d8.shell", "d8.masking", "d8.settings", "d8.processes"),
-    ("d8.models", "d8.files"),
+    ("d8.models", "d8.files", "d8.causes"),
     ("d8.errors",),
     ("d8.messages",),
 )
@@ -50,10 +50,11 @@ DOORS = {
     "uvicorn": ["slave_agent.server", "slave_agent.__main__"],
 }
 SENT_TO_THE_SLAVE = "d8.commands.preflight_probe"  # a script that runs there, not a module of the master
+RUN_ON_WINDOWS = "d8.installers.templates.install_slave"  # so is this one, carried by the .bat
 MASTER_DOORS = {
     "socket": ["d8.fleet.agent_client", "d8.actions.master_address", SENT_TO_THE_SLAVE],
     "ssl": ["d8.fleet.agent_client"],
-    "subprocess": ["d8.processes", SENT_TO_THE_SLAVE],
+    "subprocess": ["d8.processes", SENT_TO_THE_SLAVE, RUN_ON_WINDOWS],
     "urllib.request": [],
     "http.client": [],
 }
@@ -62,6 +63,7 @@ SLAVE_DOORS = {
         "slave_agent.process_runner",
         "slave_agent.bootstrap.launcher",  # a supervisor for each job
         "slave_agent.bootstrap.supervisor",  # the job itself
+        "slave_agent.bootstrap.plain_supervisor",  # the same where there are no POSIX processes
         "slave_agent.bootstrap.containment",  # the transient unit that a job's root children stay in
         "slave_agent.bootstrap.daemon",  # --start
         "slave_agent.bootstrap.port_owner",  # who holds the port
