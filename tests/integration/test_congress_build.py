@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from d8.fleet.registry import Registry
-from d8.models import Credential, CredentialKind
-from tests.support.bootstrap_process import RunningBootstrap, running_bootstrap
+from tests.support.loopback_slave import LoopbackSlave, loopback_slave
 from tests.support.master import Master
 from tests.support.telegram import TelegramServer, too_many
 
@@ -27,43 +24,34 @@ def telegram(httpserver: HTTPServer) -> TelegramServer:
 
 
 @pytest.fixture
-def slave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningBootstrap]:
-    """A bootstrap on a host whose `tar` finds the disk full, which no strategy gets past."""
-    tools, home = tmp_path / "tools", tmp_path / "home"
-    for folder in (tools, home):
-        folder.mkdir()
-    (tools / "tar").write_text(
-        "#!/bin/sh\necho 'tar: slave_agent: Cannot write: No space left on device' >&2\nexit 2\n"
-    )
-    (tools / "tar").chmod(0o755)
-    with monkeypatch.context() as sabotaged:
-        sabotaged.setenv("PATH", f"{tools}:/usr/bin:/bin")
-        sabotaged.setenv("HOME", str(home))
-        with running_bootstrap(tmp_path, python=sys.executable) as running:
-            yield running
+def slave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackSlave]:
+    """A slave whose `tar` finds the disk full, which no strategy gets past."""
+    with loopback_slave(tmp_path, monkeypatch) as started:
+        tar = fake_tar(started)
+        tar.write_text("#!/bin/sh\necho 'tar: slave_agent: Cannot write: No space left on device' >&2\nexit 2\n")
+        tar.chmod(0o755)
+        yield started
 
 
-def make_master(folder: Path, slave: RunningBootstrap, telegram_url: str, language: str = "es", **extra: str) -> Master:
-    """A master that knows the bootstrap's certificate, as if it had made the installer."""
+def fake_tar(slave: LoopbackSlave) -> Path:
+    """What the slave finds before its own `tar`."""
+    return slave.home.parent / "programs" / "tar"
+
+
+def master_of(slave: LoopbackSlave, telegram_url: str, language: str = "es", **extra: str) -> Master:
+    """The slave's master, with Telegram set up."""
     own = {
         "D8_LANG": language,
         "D8_BUILD_ATTEMPTS": "2",
-        "D8_BUILD_RETRY_DELAY": "0",
-        "D8_CONNECT_TIMEOUT": "5",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_CHAT_ID": CHAT,
         "TELEGRAM_API_URL": telegram_url,
     }
-    master = Master(folder, "127.0.0.1", {**own, **extra})
-    registry = Registry(master.data)
-    credential = Credential(CredentialKind.INSTALLER, slave.fingerprint or "", slave.token)
-    registry.save_credential(credential, datetime.now(UTC))
-    registry.close()
-    return master
+    return replace(slave.master, extra={**slave.master.extra, **own, **extra})
 
 
-def build(master: Master, slave: RunningBootstrap) -> dict:
-    document = master.json("build", f"127.0.0.1:{slave.port}", "--yes", expect=1)
+def build(master: Master, slave: LoopbackSlave) -> dict:
+    document = master.json("build", slave.address, "--yes", expect=1)
     assert document["status"] == "failed"
     return document
 
@@ -82,13 +70,13 @@ def assert_token_is_nowhere(*folders: Path) -> None:
 
 
 def test_all_strategies_failing_stores_a_request_and_tells_a_person(
-    tmp_path: Path, slave: RunningBootstrap, telegram: TelegramServer
+    slave: LoopbackSlave, telegram: TelegramServer
 ) -> None:
-    master = make_master(tmp_path, slave, telegram.url)
+    master = master_of(slave, telegram.url)
 
     document = build(master, slave)
 
-    slave_id = f"slave-127-0-0-1-{slave.port}"
+    slave_id = f"slave-127-0-0-1-{slave.server.port}"
     assert document["attempts"] and not any(entry["success"] for entry in document["attempts"])
     assert all("No space left on device" in entry["error"] for entry in document["attempts"])
     assert document["diagnosis"]["doc"] == "docs/troubleshooting.md#disk-full"
@@ -116,11 +104,11 @@ def test_all_strategies_failing_stores_a_request_and_tells_a_person(
 
 
 def test_the_same_failure_again_updates_the_request_and_floods_nobody(
-    tmp_path: Path, slave: RunningBootstrap, telegram: TelegramServer
+    slave: LoopbackSlave, telegram: TelegramServer
 ) -> None:
-    master = make_master(tmp_path, slave, telegram.url)
+    master = master_of(slave, telegram.url)
     build(master, slave)
-    shown = master.run("build", f"127.0.0.1:{slave.port}", "--yes").stdout
+    shown = master.run("build", slave.address, "--yes").stdout
 
     [request] = requests_of(master)
     assert (request["failures"], request["status"]) == (2, "sent")
@@ -130,14 +118,14 @@ def test_the_same_failure_again_updates_the_request_and_floods_nobody(
 
 
 def test_telegram_down_keeps_the_request_which_the_next_command_sends(
-    tmp_path: Path, slave: RunningBootstrap, telegram: TelegramServer
+    slave: LoopbackSlave, telegram: TelegramServer
 ) -> None:
-    down = make_master(tmp_path, slave, "http://127.0.0.1:9")
+    down = master_of(slave, "http://127.0.0.1:9")
     document = build(down, slave)
     assert document["request"]["status"] == "pending"
     assert "Connection refused" in requests_of(down)[0]["reason"]
 
-    up = make_master(tmp_path, slave, telegram.url)
+    up = master_of(slave, telegram.url)
     failed = down.run("requests", "--send", "--json")
     assert failed.returncode == 1 and requests_of(up)[0]["status"] == "pending"
     assert telegram.taken == []  # its time has not come yet
@@ -151,14 +139,14 @@ def test_telegram_down_keeps_the_request_which_the_next_command_sends(
 
 
 def test_a_master_without_telegram_says_so_and_send_works_once_it_is_set_up(
-    tmp_path: Path, slave: RunningBootstrap, telegram: TelegramServer
+    slave: LoopbackSlave, telegram: TelegramServer
 ) -> None:
-    without = make_master(tmp_path, slave, telegram.url, "en", TELEGRAM_BOT_TOKEN="")
+    without = master_of(slave, telegram.url, "en", TELEGRAM_BOT_TOKEN="")
     document = build(without, slave)
     assert document["request"] == {"id": 1, "status": "pending"}
     assert requests_of(without)[0]["reason"] == "TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID are not set"
 
-    ready = make_master(tmp_path, slave, telegram.url, "en")
+    ready = master_of(slave, telegram.url, "en")
     sent = ready.json("requests", "--send")["requests"]
     assert [request["status"] for request in sent] == ["sent"]
     assert telegram.taken[0]["text"].startswith("🚨 INFRASTRUCTURE: slave installation failed")
@@ -166,20 +154,49 @@ def test_a_master_without_telegram_says_so_and_send_works_once_it_is_set_up(
 
 
 def test_the_token_is_in_no_output_no_log_and_not_in_the_database(
-    tmp_path: Path, slave: RunningBootstrap, telegram: TelegramServer
+    slave: LoopbackSlave, telegram: TelegramServer
 ) -> None:
     telegram.answers += [(401, {"ok": False, "error_code": 401, "description": f"no bot has the token {TOKEN}"})]
     telegram.answers += [too_many(2), (200, "not json"), (500, {"ok": False, "description": TOKEN})]
-    master = make_master(tmp_path, slave, telegram.url)
-    printed = master.run("build", f"127.0.0.1:{slave.port}", "--yes")
+    master = master_of(slave, telegram.url)
+    printed = master.run("build", slave.address, "--yes")
     outputs = [printed.stdout, printed.stderr]
     for _ in range(3):
         done = master.run("requests", "--send")
         outputs += [done.stdout, done.stderr]
-    unreachable = make_master(tmp_path, slave, "http://127.0.0.1:9")
+    unreachable = master_of(slave, "http://127.0.0.1:9")
     for words in (["requests", "--send"], ["requests", "1"], ["requests", "1", "--json"]):
         done = unreachable.run(*words)
         outputs += [done.stdout, done.stderr]
     assert "no conoce el bot" in outputs[0]
     assert not any("123456789:AA" in output for output in outputs)
-    assert_token_is_nowhere(master.data, slave.folder)
+    assert_token_is_nowhere(master.data, slave.server.folder)
+
+
+def test_a_build_that_works_settles_the_request(slave: LoopbackSlave, telegram: TelegramServer) -> None:
+    master = master_of(slave, telegram.url)
+    build(master, slave)
+    fake_tar(slave).unlink()
+
+    done = master.json("build", slave.address, "--yes")
+
+    assert (done["status"], done["diagnosis"], done["request"]) == ("success", None, None)
+    [request] = requests_of(master)
+    assert (request["status"], request["closed_by"]) == ("closed", "build")
+    assert len(telegram.taken) == 1
+
+
+def test_what_the_operator_can_mend_at_once_calls_nobody(slave: LoopbackSlave, telegram: TelegramServer) -> None:
+    master = master_of(slave, telegram.url)
+    with sqlite3.connect(master.data / "d8.db") as database:
+        database.execute("update credentials set token = 'another-token'")
+    refused = master.json("build", slave.address, "--yes", expect=4)
+    with sqlite3.connect(master.data / "d8.db") as database:
+        database.execute("delete from credentials")
+    unknown = master.json("build", slave.address, "--yes", expect=4)
+    slave.server.kill()
+    off = master.json("build", slave.address, "--yes", expect=3)
+
+    anchors = [document["diagnosis"]["doc"].rpartition("#")[2] for document in (refused, unknown, off)]
+    assert anchors == ["authentication-failed", "certificate-unknown", "connection-refused"]
+    assert requests_of(master) == [] and telegram.messages == []
