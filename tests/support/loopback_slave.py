@@ -70,7 +70,7 @@ def loopback_slave(folder: Path, monkeypatch: pytest.MonkeyPatch, slow_seconds: 
     for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     extra = {"D8_CONFIRM_TIMEOUT": "8", "D8_BUILD_RETRY_DELAY": "0", "D8_CONNECT_TIMEOUT": "2"}
-    master = Master(folder / "master", "127.0.0.1", extra)
+    master = Master(folder / "master", "127.0.0.1", extra).in_a_clone()  # where the commit stays the same
     with monkeypatch.context() as slaves_own:
         slaves_own.setenv("PATH", f"{programs}:{os.environ['PATH']}")
         with running_bootstrap(home, certificate="server.crt", private_key="server.key") as server:
