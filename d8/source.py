@@ -10,7 +10,7 @@ from d8.errors import BuildFailed
 from d8.processes import ProcessResult, run
 from d8.settings import PROJECT_DIR
 
-SLAVE_PATHS = ("slave_agent",)
+SLAVE_PATHS = ("slave_agent", "Dockerfile", "docker-compose.yml")
 
 
 @dataclass(frozen=True)

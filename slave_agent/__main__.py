@@ -99,8 +99,9 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
 
 
 def _listening_sockets(settings: AgentSettings, link: SystemdLink, listen: ListenAddress | None) -> list[socket.socket]:
-    if listen is None and link.passed_sockets:
-        return link.sockets()
+    passed = link.sockets() if listen is None else []
+    if passed:
+        return passed
     address = listen or ListenAddress(settings.bind, settings.port)
     return [bind(address, time.monotonic, time.sleep, partial(_port_owner, settings.language))]
 

@@ -79,6 +79,27 @@ def sudo() -> str:
     return "password" if groups & {"sudo", "wheel", "admin"} else "none"
 
 
+def docker(prefix: tuple[str, ...]) -> dict[str, Any]:
+    """Given how to become root, return Docker's and compose's versions, and why its daemon does not answer."""
+    found: dict[str, Any] = {"client": bool(shutil.which("docker")), "engine": None, "problem": "", "compose": None}
+    groups = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
+    found["is_in_group"] = "docker" in groups
+    if not found["client"]:
+        return found
+    words = (*prefix, "docker", "version", "--format", "{{.Server.Version}}")
+    try:
+        asked = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False, text=True)
+        if asked.returncode == 0:
+            found["engine"] = asked.stdout.strip()
+        else:
+            found["problem"] = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    except (OSError, subprocess.SubprocessError) as problem:
+        found["problem"] = str(problem)
+    versions = [said(*compose, "version", "--short") for compose in (("docker", "compose"), ("docker-compose",))]
+    found["compose"] = next((version for version in versions if version), None)
+    return found
+
+
 def pythons() -> dict[str, list[int]]:
     """Return the interpreters on PATH as {path: [major, minor]}."""
     show = "import sys; print(sys.version_info[0], sys.version_info[1])"
@@ -112,6 +133,7 @@ def facts() -> dict[str, Any]:
     """Return everything that the master asks."""
     release = os_release()
     user = pwd.getpwuid(os.geteuid())
+    rights = sudo()
     managers = ("apt-get", "dnf", "yum", "pacman", "apk", "zypper")
     return {
         "system": platform.system(),
@@ -124,7 +146,8 @@ def facts() -> dict[str, Any]:
         "has_systemd": os.path.isdir("/run/systemd/system"),
         "user": user.pw_name,
         "home": os.environ.get("HOME") or user.pw_dir,
-        "sudo": sudo(),
+        "sudo": rights,
+        "docker": docker(("sudo", "-n") if rights == "passwordless" else ()),
         "pythons": pythons(),
         "git": said("git", "--version"),
         "package_manager": next((name for name in managers if shutil.which(name)), None),

@@ -17,6 +17,7 @@ from slave_agent.activation.states import Scope
 
 RESCUE = "rescue"
 INSTALLER = "installer"
+KEY_PAIR = ("certificate", "private_key")
 
 
 def install_bootstrap(layout: Layout, settings: InstallSettings) -> None:
@@ -49,7 +50,7 @@ def secret_files(config: Path) -> tuple[str, ...]:
     """Given the installer's config, return it and the key pair it names, as far as they lie in its folder."""
     names = [config]
     values = read_config(config)
-    for field in ("private_key", "certificate"):
+    for field in KEY_PAIR:
         named = values.get(field)
         path = config.parent / named if isinstance(named, str) else config
         if path.parent == config.parent and path not in names:
@@ -63,10 +64,14 @@ def remove_installer_secrets(record: Record) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def clear_work(record: Record) -> None:
-    """Empty the folders that a build filled: uploads, tools and the jobs with their output are of no use any more."""
-    for folder in (Path(record.installer_folder or "/") / name for name in ("work", "jobs")):
-        if record.installer_folder and folder.is_dir() and not folder.is_symlink():
+def clear_work(layout: Layout, record: Record) -> None:
+    """Empty the folders that a build filled: uploads, tools and the jobs with their output are of no use any more.
+
+    The first build ran in the installer's bootstrap, each later one in the copy of it.
+    """
+    homes = [layout.bootstrap_folder, *([Path(record.installer_folder)] if record.installer_folder else [])]
+    for folder in (home / name for home in homes for name in ("work", "jobs")):
+        if folder.is_dir() and not folder.is_symlink():
             for left in folder.iterdir():
                 remove_tree(left)
 
@@ -90,8 +95,12 @@ def home_of(user: str) -> Path:
 def _copy_installer(layout: Layout, settings: InstallSettings, owner: Owner | None) -> None:
     source = settings.bootstrap.config
     values = read_config(source)
-    keys = {name: values.get(name) for name in ("certificate", "private_key")}
-    texts = {name: (source.parent / str(path)).read_text(encoding="ascii") for name, path in keys.items() if path}
+    keys = {name: values.pop(name, None) for name in KEY_PAIR}  # the installer names them also where TLS is off
+    texts = {
+        name: (source.parent / str(path)).read_text(encoding="ascii")
+        for name, path in keys.items()
+        if path and settings.tls
+    }
     paths = _write_keys(layout, INSTALLER, texts, owner)
     work = source.parent / str(values.get("work_dir") or "work")
     write_json(layout.bootstrap_config, {**values, **paths, **_place(settings), "work_dir": str(work)}, 0o600, owner)
@@ -101,7 +110,8 @@ def _stage_rescue(layout: Layout, settings: InstallSettings, owner: Owner | None
     rescue = settings.rescue
     texts = {"certificate": rescue.certificate, "private_key": rescue.private_key} if settings.tls else {}
     paths = _write_keys(layout, f"{RESCUE}-{rescue.token_sha256[:12]}", texts, owner)
-    values = {**read_config(layout.bootstrap_config), **paths, **_place(settings)}
+    values = read_config(layout.bootstrap_config)
+    values = {**{name: value for name, value in values.items() if name not in KEY_PAIR}, **paths, **_place(settings)}
     values.update(token_sha256=rescue.token_sha256, expires=None, installer_id=RESCUE)
     write_json(layout.bootstrap_folder / "rescue.json", values, 0o600, owner)
 

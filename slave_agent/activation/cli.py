@@ -15,6 +15,7 @@ from slave_agent.activation import facts
 from slave_agent.activation.adopt import adopt
 from slave_agent.activation.commands import Commands
 from slave_agent.activation.confirm import confirm
+from slave_agent.activation.container_keeper import keep_container
 from slave_agent.activation.context import Activation, open_activation, recorded_scope
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.install import install
@@ -31,7 +32,7 @@ from slave_agent.activation.uninstall import uninstall
 
 VERBS = (
     *("install", "stage", "handover", "swap", "confirm", "return-to-bootstrap", "rollback"),
-    *("guard", "adopt", "uninstall", "status", "probe"),
+    *("guard", "adopt", "uninstall", "status", "probe", "container"),
 )
 ENDS_ITS_CALLER = ("return-to-bootstrap", "rollback", "uninstall")
 REPLY_SECONDS = 1.0
@@ -44,6 +45,8 @@ def main(home: Path, arguments: Sequence[str]) -> int:
         opt = opt_folder(home)
         _become_root(opt, home, arguments)
         os.umask(0o022)
+        if options.verb == "container":
+            return keep_container(open_activation(_scope_of(opt), opt).layout, home, options.listen)
         result = run_verb(opt, options)
     except ActivationError as problem:
         return _print({"error": problem.message, "hint": problem.hint}, 1)
@@ -142,4 +145,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="wait before doing it")
     parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")
+    parser.add_argument("--settings", help="container: the release has its own, this is for its keeper's likes")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="container: a trial on this address")
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,22 @@ class Runner(Protocol):
     def spawn(self, argv: Sequence[str], *, folder: Path, log: Path) -> int: ...
 
 
+class Attached:
+    """A program that runs beside us and writes where we write."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def exit_code(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Wait for its end, at most so long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=timeout_seconds)
+
+
 class Commands:
     """Runs real processes, without a shell, in English, and never as part of the job that asked for it."""
 
@@ -67,6 +84,10 @@ class Commands:
         except subprocess.TimeoutExpired:
             return Finished(tuple(argv), 124, "", f"{argv[0]} did not end within {timeout_seconds:g} s")
         return Finished(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def attach(self, argv: Sequence[str]) -> Attached:
+        """Start a program whose output is ours and whose end the caller awaits."""
+        return Attached(subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, env=_environment()))
 
     def spawn(self, argv: Sequence[str], *, folder: Path, log: Path) -> int:
         """Start a program that outlives us in a session of its own, output to `log` (0600); return its pid."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from slave_agent.activation import bootstrap_copy
+from slave_agent.activation.containers import prune_images
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.record import Record
-from slave_agent.activation.states import CredentialKind, Mode, Phase
+from slave_agent.activation.states import CredentialKind, Mode, Phase, Scope
 
 
 def confirm(activation: Activation) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def finish_confirm(activation: Activation, record: Record) -> None:
         bootstrap_copy.remove_installer_secrets(record)
         activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
         _prune_releases(activation, record)
-        bootstrap_copy.clear_work(record)
+        bootstrap_copy.clear_work(activation.layout, record)
         activation.keeper.disarm_guard()
 
 
@@ -52,3 +53,5 @@ def _prune_releases(activation: Activation, record: Record) -> None:
     for release in (activation.layout.opt / "releases").iterdir():
         if release.name not in kept:
             remove_tree(release)
+    if activation.layout.scope is Scope.SYSTEM:
+        prune_images(activation.runner, kept)

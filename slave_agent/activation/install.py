@@ -17,9 +17,9 @@ from slave_agent.activation.layout import Layout
 from slave_agent.activation.persistence import persistence_command
 from slave_agent.activation.plain_keeper import cron_lines
 from slave_agent.activation.record import Record
-from slave_agent.activation.runtime import launcher_of, missing_from, write_launcher
+from slave_agent.activation.runtime import launcher_of, missing_from, runtime_of, write_launcher
 from slave_agent.activation.settings import InstallSettings
-from slave_agent.activation.states import CredentialKind, Mode, Phase, Scope
+from slave_agent.activation.states import CredentialKind, Mode, Phase, Runtime, Scope
 
 CODE = ("__init__.py", "activation", "privileged")
 
@@ -43,7 +43,7 @@ def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]
     _lay_out_release(layout, settings, owner, record.persistence_command)
     bootstrap_copy.install_bootstrap(layout, settings)
     activation.store.save(record)
-    activation.keeper.place(units.render_units(layout, unit_values(record)) if layout.scope.has_systemd else {})
+    activation.keeper.place(_units(layout, record))
     if record.confirmed_commit is None:
         activation.keeper.boot_into(Mode.BOOTSTRAP)
     activation.keeper.arm_guard()
@@ -79,6 +79,8 @@ def _check(layout: Layout, settings: InstallSettings) -> None:
             f"The release {settings.release} is not {layout.release(settings.commit)}.", "Unpack it to that folder."
         )
     missing = missing_from(settings.release)
+    if runtime_of(settings.release) is Runtime.DOCKER and layout.scope is not Scope.SYSTEM:
+        raise ActivationError("A container's keeper has to be a unit of root.", "Build with the strategy venv.")
     if missing is not None:
         raise ActivationError(f"{settings.release} has no {missing}.", "Make the environment before install.")
     try:
@@ -121,6 +123,12 @@ def _record(activation: Activation, settings: InstallSettings, before: Record | 
     if before is None:
         return fresh
     return replace(fresh, confirmed_commit=before.confirmed_commit, previous_commit=before.previous_commit)
+
+
+def _units(layout: Layout, record: Record) -> dict[str, str]:
+    if not layout.scope.has_systemd:
+        return {}
+    return units.render_units(layout, unit_values(record), runtime_of(layout.release(record.commit)))
 
 
 def unit_values(record: Record) -> units.UnitValues:

@@ -16,6 +16,7 @@ INSTALL = {
     "apk": "apk add {}",
 }
 PAM_SYSTEMD = {"apt-get": "libpam-systemd"}  # elsewhere it is part of systemd's own package
+CRON_MARK = "# d8-agent"
 CRON = {"apt-get": "cron", "dnf": "cronie", "pacman": "cronie", "apk": "cronie"}
 
 
@@ -59,7 +60,9 @@ def persistence_command(facts: HostFacts, scope: Scope, cron_lines: list[str]) -
         return _installing(manager, missing) + f"loginctl enable-linger {quote(facts.user)}"
     if manager in CRON:
         lines = "".join(f"{line}\\n" for line in cron_lines).replace("%", "%%")
-        return _installing(manager, CRON[manager]) + f"printf {quote(lines)} | crontab -u {quote(facts.user)} -"
+        crontab = f"crontab -u {quote(facts.user)}"
+        others = f"{crontab} -l 2>/dev/null | grep -vF {quote(CRON_MARK)}"  # his own lines stay, ours come once
+        return _installing(manager, CRON[manager]) + f"{{ {others}; printf {quote(lines)}; }} | {crontab} -"
     return f"# neither systemd nor cron here: start this at boot as {facts.user}: {cron_lines[0].partition(' ')[2]}"
 
 

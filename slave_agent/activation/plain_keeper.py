@@ -12,10 +12,11 @@ from slave_agent.activation.commands import Finished, Runner
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import read_json, write_json
 from slave_agent.activation.layout import Layout
+from slave_agent.activation.persistence import CRON_MARK
 from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Mode, Scope
 
-CRON_MARK = "# d8-agent"
+NO_CRONTAB = ("no crontab for", "no such file")  # cron's and busybox's words for an empty one
 LOG_LINES = 15
 STAGING, AGENT, BOOTSTRAP, GUARD, SWAP = "staging", "agent", "bootstrap", "guard", "swap"
 
@@ -136,6 +137,9 @@ class PlainKeeper:
 
     def _edit_crontab(self, lines: list[str]) -> None:
         listed = self.runner.run(["crontab", "-l"])
+        is_empty = any(words in listed.stderr.lower() for words in NO_CRONTAB)
+        if not listed.is_ok and not is_empty:
+            raise ActivationError(f"The crontab could not be read: {listed.reason}", "Use the scope nohup.")
         others = [line for line in listed.stdout.splitlines() if CRON_MARK not in line] if listed.is_ok else []
         text = "".join(f"{line}\n" for line in [*others, *lines])
         argv = ["crontab", "-"] if text else ["crontab", "-r"]

@@ -8,11 +8,13 @@ from typing import Any
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
+from slave_agent.activation.patience import wait_for_answer
+from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
 from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Mode, Phase
 
-PATIENCE_LOOKS = 60
+PATIENCE_SECONDS = 15.0
 PAUSE_SECONDS = 0.25
 
 
@@ -57,12 +59,14 @@ def roll_back(activation: Activation) -> dict[str, Any]:
 
 def wait_for(activation: Activation, record: Record, mode: Mode, commit: str | None = None) -> bool:
     """Wait up to 15 s until the wanted server answers; return whether it did."""
-    for _ in range(PATIENCE_LOOKS):
-        answer = activation.look(record)
-        if answer.mode is mode and commit in (None, answer.commit):
-            return True
-        activation.sleep(PAUSE_SECONDS)
-    return False
+
+    def is_wanted(answer: Answer) -> bool:
+        return answer.mode is mode and commit in (None, answer.commit)
+
+    def look(seconds: float) -> Answer:
+        return activation.look(record, seconds)
+
+    return is_wanted(wait_for_answer(look, is_wanted, PATIENCE_SECONDS, PAUSE_SECONDS, activation.sleep))
 
 
 def _runs_again(activation: Activation, record: Record, commit: str) -> bool:

@@ -13,7 +13,7 @@ from slave_agent.activation.states import Runtime
 LAUNCHER = "agent"
 TEMPLATES = Path(__file__).with_name("templates")
 # What the strategy leaves last in the release, and which therefore stands for the whole of it.
-PROOFS = {Runtime.VENV: "venv/bin/python", Runtime.NATIVE: "native"}
+PROOFS = {Runtime.DOCKER: "image", Runtime.VENV: "venv/bin/python", Runtime.NATIVE: "native"}
 
 
 def runtime_of(release: Path) -> Runtime:

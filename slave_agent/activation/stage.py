@@ -6,10 +6,11 @@ from typing import Any
 
 from slave_agent.activation.context import Activation, agent_certificates
 from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer, Probe, fingerprint_of, free_loopback_port
 from slave_agent.activation.states import Mode, Phase
 
-LOOKS = 150
+PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.2
 
 
@@ -21,7 +22,7 @@ def stage(activation: Activation) -> dict[str, Any]:
     port = free_loopback_port()
     try:
         started = activation.keeper.start_staging(activation.layout.release(record.commit), port)
-        answer = _wait_for(activation, Probe("127.0.0.1", port, record.tls)) if started.is_ok else None
+        answer = _wait_for(activation, port, record.tls) if started.is_ok else None
         problem = started.reason if answer is None else _problem(record.commit, answer)
         lines = activation.keeper.last_lines(staging=True) if problem else []
     finally:
@@ -32,14 +33,14 @@ def stage(activation: Activation) -> dict[str, Any]:
     return {"healthy": True, "health": answer.health, "port": port, "fingerprint": answer.fingerprint}
 
 
-def _wait_for(activation: Activation, probe: Probe) -> Answer:
-    answer = Answer(Mode.NOBODY)
-    for _ in range(LOOKS):
-        answer = probe.look(_expected_fingerprints(activation))
-        if answer.mode is not Mode.NOBODY:
-            break
-        activation.sleep(PAUSE_SECONDS)
-    return answer
+def _wait_for(activation: Activation, port: int, tls: bool) -> Answer:
+    return wait_for_answer(
+        lambda seconds: Probe("127.0.0.1", port, tls, seconds).look(_expected_fingerprints(activation)),
+        lambda answer: answer.mode is not Mode.NOBODY,
+        PATIENCE_SECONDS,
+        PAUSE_SECONDS,
+        activation.sleep,
+    )
 
 
 def _expected_fingerprints(activation: Activation) -> set[str]:

@@ -25,6 +25,7 @@ class Scope(str, Enum):
 class Runtime(str, Enum):
     """What the agent's process runs in: what the strategy of the build made."""
 
+    DOCKER = "docker"
     VENV = "venv"
     NATIVE = "native"
 

@@ -8,6 +8,8 @@ from slave_agent.activation import clock, processes
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
+from slave_agent.activation.patience import wait_for_answer
+from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
 from slave_agent.activation.retreat import bootstrap_answers_again
 from slave_agent.activation.states import Mode, Phase, SwapStep
@@ -81,15 +83,22 @@ def _start_agent(activation: Activation, record: Record) -> str:
     if not started.is_ok:
         return f"the agent did not start: {started.reason}"
     _begin(activation, record, SwapStep.CHECKING_AGENT)
-    problem = "nobody answered"
-    for _ in range(int(AGENT_PATIENCE_SECONDS / PAUSE_SECONDS)):
-        answer = activation.look(record)
-        if answer.mode is Mode.AGENT and answer.commit == record.commit:
-            return ""
-        problem = answer.problem or f"a {answer.mode.value} of commit {answer.commit} answered"
-        if not activation.keeper.has_agent():
-            return "the agent was started, but it ended"
-        activation.sleep(PAUSE_SECONDS)
+
+    def is_wanted(answer: Answer) -> bool:
+        return answer.mode is Mode.AGENT and answer.commit == record.commit
+
+    answer = wait_for_answer(
+        lambda seconds: activation.look(record, seconds),
+        lambda answer: is_wanted(answer) or not activation.keeper.has_agent(),
+        AGENT_PATIENCE_SECONDS,
+        PAUSE_SECONDS,
+        activation.sleep,
+    )
+    if is_wanted(answer):
+        return ""
+    if not activation.keeper.has_agent():
+        return "the agent was started, but it ended"
+    problem = answer.problem or f"a {answer.mode.value} of commit {answer.commit} answered"
     return f"the agent was started, but {problem}"
 
 

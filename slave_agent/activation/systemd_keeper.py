@@ -11,6 +11,7 @@ from slave_agent.activation.commands import Finished, Runner
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import write_file
 from slave_agent.activation.layout import Layout
+from slave_agent.activation.runtime import runtime_of
 from slave_agent.activation.states import Mode, Scope
 
 PORT_PATIENCE_SECONDS = 10.0
@@ -73,6 +74,7 @@ class SystemdKeeper:
         raise ActivationError("systemd could not take the port: somebody else holds it.", "Ask who: ss -ltnp")
 
     def start_agent(self) -> Finished:
+        self._fit_agent_unit()
         self._systemctl("reset-failed", units.AGENT)
         return self._systemctl("start", units.AGENT, timeout_seconds=START_TIMEOUT_SECONDS)
 
@@ -93,7 +95,7 @@ class SystemdKeeper:
         self.stop_staging()
         self.layout.runtime_units.mkdir(parents=True, exist_ok=True)
         unit = self.layout.runtime_units / units.STAGING
-        write_file(unit, units.render_staging_unit(self.layout, release, port))
+        write_file(unit, units.render_staging_unit(self.layout, release, port, runtime_of(release)))
         self._must("daemon-reload")
         return self._systemctl("start", units.STAGING, timeout_seconds=START_TIMEOUT_SECONDS)
 
@@ -141,6 +143,14 @@ class SystemdKeeper:
             (self.layout.units / name).unlink(missing_ok=True)
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", *gone)
+
+    def _fit_agent_unit(self) -> None:
+        """The release that comes next, or back, may run in something else than the one before."""
+        text = units.render_agent_unit(self.layout, runtime_of(self.layout.current.resolve()))
+        unit = self.layout.units / units.AGENT
+        if not unit.exists() or unit.read_text(encoding="utf-8") != text:
+            write_file(unit, text)
+            self._must("daemon-reload")
 
     def _check_units(self, names: list[str]) -> None:
         paths = [str(self.layout.units / name) for name in names]

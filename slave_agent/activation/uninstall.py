@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from slave_agent.activation import agent_user, bootstrap_copy, facts, processes, units
+from slave_agent.activation import agent_user, bootstrap_copy, containers, facts, processes, units
 from slave_agent.activation.context import Activation
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
@@ -28,6 +28,7 @@ def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]
     _remove_folders(layout, keep_bootstrap)
     if layout.scope is Scope.SYSTEM:
         _end_processes_of_agent_user()
+        containers.remove_all(activation.runner)
         agent_user.remove_agent_user(activation.runner)
     return {"uninstalled": True, "bootstrap_kept": keep_bootstrap}
 

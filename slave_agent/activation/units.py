@@ -8,7 +8,7 @@ from string import Template
 
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.layout import Layout
-from slave_agent.activation.states import Scope
+from slave_agent.activation.states import Runtime, Scope
 
 TEMPLATES = Path(__file__).with_name("templates")
 SOCKET = "d8-agent.socket"
@@ -41,15 +41,27 @@ def unit_names(scope: Scope) -> tuple[str, ...]:
     return (*SERVERS, HELPER_SOCKET, HELPER) if scope is Scope.SYSTEM else SERVERS
 
 
-def render_units(layout: Layout, values: UnitValues) -> dict[str, str]:
+def render_units(layout: Layout, values: UnitValues, runtime: Runtime = Runtime.VENV) -> dict[str, str]:
     """Return the text of every unit of the scope, by name. Raises ActivationError for a path no unit could carry."""
     words = _words(layout, values)
-    return {name: _render(name, words) for name in unit_names(layout.scope)}
+    others = {name: _render(name, words) for name in unit_names(layout.scope) if name != AGENT}
+    return {**others, AGENT: render_agent_unit(layout, runtime)}
 
 
-def render_staging_unit(layout: Layout, release: Path, port: int) -> str:
+def render_agent_unit(layout: Layout, runtime: Runtime) -> str:
+    """Return the agent's unit as it fits what the current release runs in."""
+    words = {
+        "current": _path(layout.current),
+        "settings": _path(layout.agent_settings),
+        "agent_service": _agent_service(layout.scope, runtime, AGENT),
+        "boot_target": _boot_target(layout),
+    }
+    return _render(AGENT, words)
+
+
+def render_staging_unit(layout: Layout, release: Path, port: int, runtime: Runtime = Runtime.VENV) -> str:
     """Return the unit that tries a release on a loopback port, in the same sandbox as the agent's own unit."""
-    agent_service = _agent_service(layout.scope)
+    agent_service = _agent_service(layout.scope, runtime, STAGING)
     return _render(STAGING, {"release": _path(release), "staging_port": str(port), "agent_service": agent_service})
 
 
@@ -69,10 +81,7 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
     return {
         "port": str(values.port),
         "listen": str(values.port) if values.bind in ("0.0.0.0", "::") else f"{bind}:{values.port}",
-        "current": _path(layout.current),
-        "settings": _path(layout.agent_settings),
-        "agent_service": _agent_service(layout.scope),
-        "boot_target": "multi-user.target" if is_system else "default.target",
+        "boot_target": _boot_target(layout),
         "bootstrap_identity": f"User={values.bootstrap_user}" if is_system else "# as the user of this manager",
         "bootstrap_home": _path(values.bootstrap_home),
         "python": _path(Path(layout.python)),
@@ -85,7 +94,14 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
     }
 
 
-def _agent_service(scope: Scope) -> str:
+def _boot_target(layout: Layout) -> str:
+    return "multi-user.target" if layout.scope is Scope.SYSTEM else "default.target"
+
+
+def _agent_service(scope: Scope, runtime: Runtime, unit: str) -> str:
+    """The lines that sandbox the agent; a container has its own sandbox, and these lines are for its keeper."""
+    if runtime is Runtime.DOCKER:
+        return _render("agent_service.docker", {"runtime_folder": unit.removesuffix(".service")}).rstrip("\n")
     name = "agent_service.system" if scope is Scope.SYSTEM else "agent_service.user"
     return (TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
 
