@@ -7,12 +7,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
-from slave_agent.api.dto import nothing, output_query
+from slave_agent.api.dto import nothing
 from slave_agent.api.exchange import Exchange
 from slave_agent.api.problems import json_reply
 from slave_agent.bootstrap.execute_request import read_execute_request
 from slave_agent.bootstrap.jobs import JobOutput, JobSnapshot, JobStore
+from slave_agent.bootstrap.output_query import read_output_query
 from slave_agent.errors import HttpProblem
 from slave_agent.routes import EXECUTE_BODY_BYTES, SMALL_BODY_BYTES
 
@@ -50,7 +52,7 @@ class Jobs:
     async def output(self, exchange: Exchange) -> None:
         """GET /api/jobs/ID: state, and output from the given offsets; with `wait` only once there is something new."""
         job_id = exchange.path_values["job_id"]
-        asked = output_query(exchange.scope["query_string"])
+        asked = read_output_query(dict(parse_qsl(exchange.scope["query_string"].decode("latin-1"), True)))
         await exchange.body(SMALL_BODY_BYTES)
 
         def look() -> JobOutput:

@@ -14,7 +14,6 @@ from slave_agent.bootstrap.configuration import BOOTSTRAP_VERSION, Configuration
 from slave_agent.bootstrap.errors import (
     BadRequest,
     BootstrapError,
-    InvalidRequest,
     LengthRequired,
     MethodNotAllowed,
     NotAuthorized,
@@ -27,13 +26,12 @@ from slave_agent.bootstrap.errors import (
 from slave_agent.bootstrap.execute_request import read_execute_request
 from slave_agent.bootstrap.host_facts import host_facts
 from slave_agent.bootstrap.jobs import JobStore
+from slave_agent.bootstrap.output_query import read_output_query
 from slave_agent.bootstrap.uploads import UploadFolder
 from slave_agent.bootstrap.wire import Head, Reply, problem_reply
 
 LARGEST_JSON_BYTES = 1024 * 1024
 LARGEST_UPLOAD_BYTES = 4 * 1024**3
-LARGEST_WINDOW_BYTES = 1024 * 1024
-LONGEST_POLL_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 """How often a waiting request looks whether its client is still there and the server goes on."""
 
@@ -159,14 +157,11 @@ class Api:
         return Reply(202, {"id": snapshot.id, "state": snapshot.state.value}, location)
 
     def _job(self, call: Call, job_id: str) -> Reply:
-        query = call.head.query
-        offset = _number(query, "offset", 0, 0, 2**63)
-        stderr_offset = _number(query, "stderr_offset", 0, 0, 2**63)
-        limit = _number(query, "limit", 65536, 1, LARGEST_WINDOW_BYTES)
-        left = _number(query, "wait", 0, 0, LONGEST_POLL_SECONDS)
+        asked = read_output_query(call.head.query)
+        left = asked.wait_seconds
         while True:
             wait = min(left, LOOK_SECONDS)
-            output = self._jobs.read(job_id, int(offset), int(stderr_offset), int(limit), wait)
+            output = self._jobs.read(job_id, asked.offset, asked.stderr_offset, asked.limit, wait)
             left -= wait
             is_done = not output.is_empty or output.snapshot.state.has_ended or left <= 0
             if is_done or self._stopping.is_set() or call.is_abandoned():
@@ -225,13 +220,3 @@ def read_json(call: Call) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
-
-
-def _number(query: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
-    """Return a number of the query, no more than `most`. Raises InvalidRequest."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if not re.match(r"[0-9]{1,18}(\.[0-9]{1,6})?\Z", text) or float(text) < least:
-        raise InvalidRequest(f"{name} must be a number, at least {least:g}.")
-    return min(float(text), most)

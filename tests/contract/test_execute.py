@@ -190,10 +190,34 @@ def test_cancelling_an_unknown_job_is_404(server: RunningAgent) -> None:
     assert problem_of(server.post("/api/jobs/unknown/cancel"))["status"] == 404
 
 
-@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "wait=-1", "wait=nan", "stderr_offset=1e3"])
-def test_wrong_numbers_in_the_query_are_422(server: RunningAgent, query: str) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "offset=-1",
+        "offset=x",
+        "offset=1.5",
+        "offset=",
+        "offset=1099511627777",
+        "stderr_offset=1e3",
+        "limit=0",
+        "limit=1048577",
+        "wait=-1",
+        "wait=nan",
+        "wait=60",
+        "size=1",
+    ],
+)
+def test_a_wrong_field_of_the_query_is_422_and_named(server: RunningAgent, query: str) -> None:
     job_id = server.execute("true").document["id"]
-    assert problem_of(server.get(f"/api/jobs/{job_id}?{query}"))["status"] == 422
+    answer = server.get(f"/api/jobs/{job_id}?{query}")
+    assert problem_of(answer)["status"] == 422
+    assert query.partition("=")[0] in answer.document["detail"]
+
+
+@pytest.mark.parametrize("query", ["wait=30", "wait=0.5", "limit=1048576", "offset=1099511627776"])
+def test_the_largest_numbers_of_the_query_are_taken(server: RunningAgent, query: str) -> None:
+    job_id = server.execute("true").document["id"]
+    assert server.get(f"/api/jobs/{job_id}?{query}").status == 200
 
 
 def test_much_output_is_capped_to_its_tail(server: RunningAgent) -> None:

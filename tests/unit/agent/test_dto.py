@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from slave_agent.api.dto import OutputQuery, enrolment, nothing, output_query
+from slave_agent.api.dto import enrolment, nothing
 from slave_agent.api.exchange import parse_json, refuse_other_content
 from slave_agent.errors import HttpProblem
 from slave_agent.models import Enrolment, OfferedKeyPair
@@ -51,32 +51,6 @@ def test_a_call_without_fields_takes_none() -> None:
     nothing({})
     with pytest.raises(HttpProblem, match="force"):
         nothing({"force": True})
-
-
-def test_a_query_has_defaults() -> None:
-    assert output_query(b"") == OutputQuery(0, 0, 65536, 0)
-    assert output_query(b"offset=5&stderr_offset=6&limit=7&wait=2.5") == OutputQuery(5, 6, 7, 2.5)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        b"offset=-1",
-        b"offset=x",
-        b"offset=1.5",
-        b"limit=99999999999",
-        b"wait=31",
-        b"wait=nan",
-        b"wait=-1",
-        b"size=3",
-        b"offset=",
-    ],
-)
-def test_a_wrong_query_is_named(query: bytes) -> None:
-    with pytest.raises(HttpProblem) as failure:
-        output_query(query)
-    assert failure.value.status == 422
-    assert query.partition(b"=")[0].decode() in failure.value.message
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"{'a': 1}", b"[" * 100000, b"nul"])
