@@ -61,7 +61,7 @@ def persistence_command(facts: HostFacts, scope: Scope, cron_lines: list[str]) -
     if manager in CRON:
         lines = "".join(f"{line}\\n" for line in cron_lines).replace("%", "%%")
         crontab = f"crontab -u {quote(facts.user)}"
-        others = f"{crontab} -l 2>/dev/null | grep -vF {quote(CRON_MARK)}"  # his own lines stay, ours come once
+        others = f"{crontab} -l 2>/dev/null | sed {quote(f'/{CRON_MARK}/d')}"  # his own lines stay, ours come once
         return _installing(manager, CRON[manager]) + f"{{ {others}; printf {quote(lines)}; }} | {crontab} -"
     return f"# neither systemd nor cron here: start this at boot as {facts.user}: {cron_lines[0].partition(' ')[2]}"
 

@@ -16,6 +16,7 @@ from slave_agent.activation.persistence import CRON_MARK
 from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Mode, Scope
 
+NOT_INSTALLED = 127
 NO_CRONTAB = ("no crontab for", "no such file")  # cron's and busybox's words for an empty one
 LOG_LINES = 15
 STAGING, AGENT, BOOTSTRAP, GUARD, SWAP = "staging", "agent", "bootstrap", "guard", "swap"
@@ -137,6 +138,8 @@ class PlainKeeper:
 
     def _edit_crontab(self, lines: list[str]) -> None:
         listed = self.runner.run(["crontab", "-l"])
+        if not lines and listed.exit_code == NOT_INSTALLED:
+            return
         is_empty = any(words in listed.stderr.lower() for words in NO_CRONTAB)
         if not listed.is_ok and not is_empty:
             raise ActivationError(f"The crontab could not be read: {listed.reason}", "Use the scope nohup.")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from slave_agent.activation.layout import layout_for
 from slave_agent.activation.persistence import HostFacts, choose_scope, persistence_command
+from slave_agent.activation.plain_keeper import cron_lines
 from slave_agent.activation.states import Scope
 
 PLAIN = HostFacts(
@@ -68,8 +73,32 @@ def test_with_systemd_lingering_is_what_is_missing(changes: dict[str, object], c
 def test_without_systemd_it_is_cron() -> None:
     command = persistence_command(replace(PLAIN, has_systemd=False, package_manager="apk"), Scope.NOHUP, LINES)
     assert command is not None
-    assert command.startswith("apk add cronie && printf '@reboot ")
+    assert command.startswith("apk add cronie && { crontab -u bob -l ")
     assert command.endswith("| crontab -u bob -")
+
+
+CRONTAB = """#!/bin/sh
+# As cron's: crontab -u bob -l, or crontab -u bob - with the new one on standard input.
+if [ "$3" = -l ]; then cat "$TABLE" || { echo "no crontab for $2" >&2; exit 1; }; fi
+if [ "$3" = - ]; then cat > "$TABLE.new" && mv "$TABLE.new" "$TABLE"; fi
+"""
+
+
+@pytest.mark.parametrize("others", [None, "", "5 4 * * * backup 100%\n"])
+def test_the_crontab_command_keeps_the_users_own_lines_and_can_be_repeated(tmp_path: Path, others: str | None) -> None:
+    (tmp_path / "crontab").write_text(CRONTAB)
+    (tmp_path / "crontab").chmod(0o755)
+    table = tmp_path / "table"
+    if others is not None:
+        table.write_text(others)
+    layout = layout_for(Scope.CRON, tmp_path / "it's 100%" / "opt", tmp_path, 1000, "/usr/bin/python3")
+    lines = cron_lines(layout)
+    command = persistence_command(replace(PLAIN, has_systemd=False, package_manager="apk"), Scope.NOHUP, lines)
+    assert command is not None
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TABLE": str(table)}
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", command.partition(" && ")[2]], env=environment, check=True)
+        assert table.read_text() == (others or "") + "".join(f"{line}\n" for line in lines)
 
 
 def test_where_nothing_helps_it_says_so_in_a_comment() -> None:
