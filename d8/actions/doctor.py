@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -85,7 +86,9 @@ def check_data_folder(folder: Path) -> Check:
         name,
         FAILED,
         message("{path} is not writable", path=existing),
-        message("Make it yours: sudo chown $USER {path} — or set D8_DATA_DIR.", path=existing),
+        message(
+            "Make it yours: sudo install -d -m 700 -o $USER {path} — or set D8_DATA_DIR.", path=shlex.quote(str(folder))
+        ),
     )
 
 
@@ -99,7 +102,7 @@ def check_modes(settings: Settings) -> Check:
         name,
         FAILED,
         message("other users can reach {paths}", paths=", ".join(map(str, open_paths))),
-        message("Close them: chmod go-rwx {paths}", paths=" ".join(map(str, open_paths))),
+        message("Close them: chmod go-rwx {paths}", paths=shlex.join(map(str, open_paths))),
     )
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from d8.actions.fan_out import fan_out
 from d8.actions.workplace import Workplace
-from d8.errors import D8Error, ExitCode
+from d8.errors import Cancelled, D8Error, ExitCode
 from d8.fleet.agent_client import JobRequest, SlaveClient
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
 from d8.messages import NOTHING, Message, message
-from d8.models import Slave
+from d8.models import CommandState, Slave
 
-LONG_POLL_SECONDS = 10.0
+LONG_POLL_SECONDS = 2.0  # also how long Ctrl+C may go unnoticed
+ENDED_BY_ITSELF = (CommandState.SUCCEEDED, CommandState.FAILED)
+ENDINGS: dict[str, Message] = {
+    CommandState.CANCELLED: message("the command was cancelled on the slave"),
+    CommandState.LOST: message("the slave lost the command before it had a result"),
+}
 Write = Callable[[str, str], None]  # stream ("stdout" or "stderr"), text
 
 
@@ -54,7 +60,8 @@ def execute(workplace: Workplace, names: Sequence[str], command: str, write: Wri
     """
     slaves = list({slave.slave_id: slave for slave in map(workplace.registry.slave, names)}.values())
     live = write if len(slaves) == 1 else None
-    return fan_out(lambda slave: _on(workplace, slave, command, live), slaves, workplace.settings.fan_out)
+    stop = threading.Event()
+    return fan_out(lambda slave: _on(workplace, slave, command, live, stop), slaves, workplace.settings.fan_out, stop)
 
 
 def executions_exit_code(executions: Sequence[Execution]) -> ExitCode:
@@ -65,44 +72,57 @@ def executions_exit_code(executions: Sequence[Execution]) -> ExitCode:
     return failed[0].kind if len(failed) == len(executions) else ExitCode.PARTLY_DONE
 
 
-def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None) -> Execution:
+def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None, stop: threading.Event) -> Execution:
     try:
         client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
         try:
-            return _run(client, slave, command, workplace.settings.command_timeout_seconds, write)
+            return _run(client, slave, command, workplace.settings.command_timeout_seconds, write, stop)
         finally:
             client.close()
     except D8Error as error:
         return Execution(slave.slave_id, error=error.message, hint=error.hint, kind=error.exit_code)
 
 
-def _run(client: SlaveClient, slave: Slave, command: str, timeout_seconds: float, write: Write | None) -> Execution:
+def _run(
+    client: SlaveClient,
+    slave: Slave,
+    command: str,
+    timeout_seconds: float,
+    write: Write | None,
+    stop: threading.Event,
+) -> Execution:
     job_id = secrets.token_hex(8)
     client.start_job(JobRequest(command, timeout_seconds, job_id))
     texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
     offset = stderr_offset = 0
-    try:
-        while True:
-            job = client.job(job_id, offset, stderr_offset, LONG_POLL_SECONDS)
-            for stream, text in (("stdout", job.stdout), ("stderr", job.stderr)):
-                texts[stream].append(text)
-                if write and text:
-                    write(stream, text)
-            is_read = (job.next_offset, job.next_stderr_offset) == (offset, stderr_offset)
-            offset, stderr_offset = job.next_offset, job.next_stderr_offset
-            if not job.is_running and is_read:
-                break
-    except KeyboardInterrupt:
-        client.cancel_job(job_id)
-        raise
-    ended_by_itself = job.state in ("succeeded", "failed")
-    error = NOTHING if ended_by_itself else message("the command did not end by itself: {state}", state=job.state)
+    while True:
+        if stop.is_set():
+            client.cancel_job(job_id)
+            raise Cancelled("cancelled")
+        job = client.job(job_id, offset, stderr_offset, LONG_POLL_SECONDS)
+        for stream, text in (("stdout", job.stdout), ("stderr", job.stderr)):
+            texts[stream].append(text)
+            if write and text:
+                write(stream, text)
+        is_read = (job.next_offset, job.next_stderr_offset) == (offset, stderr_offset)
+        offset, stderr_offset = job.next_offset, job.next_stderr_offset
+        if not job.is_running and is_read:
+            break
     return Execution(
         slave.slave_id,
         "".join(texts["stdout"]),
         "".join(texts["stderr"]),
         job.exit_code,
         job.duration_seconds,
-        error,
+        _ending(job.state, timeout_seconds),
         kind=ExitCode.DONE if job.exit_code == 0 else ExitCode.FAILED,
     )
+
+
+def _ending(state: str, timeout_seconds: float) -> Message:
+    """Given a job's last state, say what ended the command from outside; nothing when it ended by itself. Pure."""
+    if state in ENDED_BY_ITSELF:
+        return NOTHING
+    if state == CommandState.TIMED_OUT:
+        return message("the command took longer than {seconds} s and was ended", seconds=f"{timeout_seconds:g}")
+    return ENDINGS.get(state, message("the slave does not know how the command ended"))

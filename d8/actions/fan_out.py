@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,13 +11,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def fan_out(work: Callable[[Item], Result], items: Sequence[Item], at_once: int) -> list[Result]:
-    """Given work that handles its own errors, its items and how many at once, return the results in their order."""
+def fan_out(
+    work: Callable[[Item], Result], items: Sequence[Item], at_once: int, stop: threading.Event | None = None
+) -> list[Result]:
+    """Given work that handles its own errors, its items and how many at once, return the results in their order.
+
+    Ctrl+C reaches the main thread alone: `stop` is set for the others, and what has not begun never begins.
+    """
     if not items:
         return []
     with ThreadPoolExecutor(max_workers=min(at_once, len(items))) as pool:
         try:
             return list(pool.map(work, items))
-        except BaseException:  # Ctrl+C: what has not begun need not begin
+        except BaseException:
+            if stop:
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

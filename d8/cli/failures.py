@@ -56,7 +56,7 @@ def write_crash_log(failure: BaseException, settings: Settings | None) -> Path:
             raise OSError("no data folder is known")
         path = private_folder(private_folder(settings.data_dir) / LOG_FOLDER) / name
         write_private(path, Masker(settings.secrets).mask(text))
-    except OSError:
+    except (OSError, D8Error):
         path = Path(tempfile.mkdtemp(prefix="d8-")) / name
         write_private(path, text)
     return path

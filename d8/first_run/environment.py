@@ -48,7 +48,7 @@ class Environment:
         """
         if not self._is_usable():
             if self.folder.exists():
-                shutil.rmtree(self.folder)
+                self._remove_our_own()
             self.folder.mkdir()
             (self.folder / STARTED).touch()
             self._make()
@@ -62,7 +62,24 @@ class Environment:
         """An environment that works and was not left half made; a developer's own is kept."""
         if not self.python.exists() or (self.folder / STARTED).exists():
             return False
+        return self._has_pip() or self._can_get_pip()
+
+    def _has_pip(self) -> bool:
         return run([self.python, "-m", "pip", "--version"], timeout_seconds=60).exit_code == 0
+
+    def _can_get_pip(self) -> bool:
+        """Environments of other tools come without pip: give it to the one that is there."""
+        return run([self.python, "-m", "ensurepip"], timeout_seconds=300).exit_code == 0 and self._has_pip()
+
+    def _remove_our_own(self) -> None:
+        """Remove what an earlier set-up left. Raises D8Error for a folder that bears no mark of one."""
+        if not any((self.folder / mark).exists() for mark in (STARTED, STAMP)) and any(self.folder.iterdir()):
+            raise D8Error(
+                "{folder} is there, but it is no environment that D8 can use, and D8 did not make it",
+                "Move it away, then start again; or put pip into it.",
+                folder=self.folder,
+            )
+        shutil.rmtree(self.folder)
 
     def _make(self) -> None:
         made = run([sys.executable, "-m", "venv", self.folder], timeout_seconds=600)

@@ -44,7 +44,7 @@ def start(arguments: list[str]) -> int:
 def prepare(project: Path, arguments: list[str], translate: Translate) -> Environment:
     """Given the project's folder, return its environment, complete, and see to .env. Raises D8Error."""
     environment = complete(project, "requirements.txt", "--yes" in arguments, translate)
-    _see_to_env_file(project, arguments)
+    _see_to_env_file(project, arguments, translate)
     return environment
 
 
@@ -98,13 +98,15 @@ class ProgressLine:
             sys.stderr.write("\r\033[K")
 
 
-def _see_to_env_file(project: Path, arguments: list[str]) -> None:
+def _see_to_env_file(project: Path, arguments: list[str], translate: Translate) -> None:
     path = Path(os.environ.get("D8_ENV_FILE") or project / ".env").expanduser()
     can_ask = sys.stdin.isatty() and sys.stderr.isatty() and "--yes" not in arguments and "--json" not in arguments
     try:
         if ensure_env_file(path, project / ".env.example", os.environ, _ask_language if can_ask else None):
             give_to_owner(path)
-    except OSError as error:  # a read-only checkout: the environment and the defaults still serve
+    except D8Error as error:  # a read-only checkout: the environment and the defaults still serve
+        _say(error.message, translate)
+    except OSError as error:
         sys.stderr.write(f"{path}: {error.strerror}\n")
 
 

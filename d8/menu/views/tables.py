@@ -87,7 +87,12 @@ def draw_slave(screen: Screen, status: SlaveStatus, system: dict[str, Any] | Non
     screen.facts([*slave_facts(screen, status.slave), *(system_facts(system) if system else [])])
     if status.state not in ANSWERING:
         screen.error(status.detail, status.advice)
-    elif not status.slave.survives_reboot:
+        return
+    if status.state is not SlaveState.OK:
+        screen.warn(status.detail)
+        if status.advice:
+            screen.say_with_commands(status.advice, indent=2)
+    if not status.slave.survives_reboot:
         draw_reboot_warning(screen, status.slave)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from d8.actions.fan_out import fan_out
 from d8.actions.leftovers import end_processes_of, processes_of
 from d8.actions.trust import show_trust
 from d8.actions.workplace import Workplace
-from d8.errors import D8Error, Refused, UsageError
+from d8.errors import D8Error, UsageError
 from d8.models import Credential, CredentialKind
 from d8.processes import run
 from tests.support.fakes import make_settings, make_slave
@@ -68,9 +69,17 @@ class TestInstaller:
         assert plain.registry.credentials(CredentialKind.INSTALLER)[0].fingerprint.startswith("plain:")
         plain.close()
 
-    def test_windows_is_refused(self, workplace: Workplace) -> None:
-        with pytest.raises(Refused, match="Windows"):
-            installer.make_installer(workplace, NOW, installer.Platform.WINDOWS)
+    @pytest.mark.parametrize(
+        ("platform", "suffixes"),
+        [("linux", [".sh"]), ("windows", [".bat"]), ("all", [".bat", ".sh"])],
+    )
+    def test_what_is_written_for_which_platform(self, workplace: Workplace, platform: str, suffixes: list[str]) -> None:
+        made = installer.make_installer(workplace, NOW, installer.Platform(platform))
+        written = sorted(workplace.settings.installer_dir.iterdir())
+        assert [path.suffix for path in written] == suffixes
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
+        assert {made.sh, made.bat} - {None} == set(written) and made.script in written
+        assert any("WSL" in str(warning) for warning in made.warnings) == (made.bat is not None)
 
 
 class TestTrust:
@@ -139,6 +148,21 @@ class TestDoctor:
         check = doctor.check_modes(settings)
         assert check.state is CheckState.FAILED and str(check.fix) == f"Close them: chmod go-rwx {settings.data_dir}"
 
+    def test_their_command_is_quoted_for_the_shell(self, tmp_path: Path) -> None:
+        (tmp_path / "my fleet").mkdir()
+        settings = make_settings(tmp_path / "my fleet")
+        settings.data_dir.mkdir(mode=0o755)
+        words = shlex.split(str(doctor.check_modes(settings).fix).partition(": ")[2])
+        assert words == ["chmod", "go-rwx", str(settings.data_dir)]
+
+    def test_the_remedy_for_a_missing_data_folder_never_gives_away_its_parent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("os.access", lambda *_: False)
+        check = doctor.check_data_folder(Path("/no such place/d8"))
+        assert check.state is CheckState.FAILED
+        assert "sudo install -d -m 700 -o $USER '/no such place/d8'" in str(check.fix)
+
     def test_a_clock_behind_its_own_files_is_found(self) -> None:
         assert doctor.check_clock(NOW, NOW + timedelta(days=300)).state is CheckState.FAILED
         assert doctor.check_clock(NOW, NOW + timedelta(hours=1)).state is CheckState.OK
@@ -183,6 +207,19 @@ def test_no_address_at_all_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> 
 def test_fanning_out_keeps_the_order() -> None:
     assert fan_out(lambda number: number * 2, list(range(50)), at_once=8) == [number * 2 for number in range(50)]
     assert fan_out(lambda number: number, [], at_once=8) == []
+
+
+def test_fanning_out_tells_the_workers_of_an_interrupt() -> None:
+    stop, noticed = threading.Event(), []
+
+    def work(number: int) -> None:
+        if number == 0:
+            raise KeyboardInterrupt
+        noticed.append(stop.wait(30))
+
+    with pytest.raises(KeyboardInterrupt):
+        fan_out(work, list(range(40)), at_once=4, stop=stop)
+    assert len(noticed) <= 4 and all(noticed)
 
 
 class TestDemo:

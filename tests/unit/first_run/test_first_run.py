@@ -14,7 +14,7 @@ from d8.first_run import venv_package
 from d8.first_run.env_file import ensure_env_file, fill_in, language_of_locale
 from d8.first_run.environment import STAMP, STARTED, Environment, only_one_at_a_time
 from d8.first_run.pip_progress import PipProgress, count_requirements
-from d8.processes import ProcessResult
+from d8.processes import ProcessResult, run
 
 LOCKED = """\
 # made by a tool
@@ -188,6 +188,22 @@ class TestCompleteness:
     def test_what_was_left_half_made_is_not_usable(self) -> None:
         (self.root / ".venv" / STARTED).touch()
         assert not self.environment._is_usable()
+
+    def test_a_folder_that_d8_did_not_make_is_never_removed(self) -> None:
+        (self.root / ".venv" / STAMP).unlink()
+        (self.root / ".venv" / "bin" / "python").unlink()
+        (self.root / ".venv" / "of-somebody").touch()
+        with pytest.raises(D8Error) as told:
+            self.environment.install(lambda _: None)
+        assert str(self.root / ".venv") in str(told.value) and (self.root / ".venv" / "of-somebody").exists()
+
+
+def test_an_environment_without_pip_is_kept_and_gets_it(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("")
+    run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], timeout_seconds=60)
+    (tmp_path / ".venv" / "of-somebody").touch()
+    Environment(tmp_path).install(lambda _: None)
+    assert (tmp_path / ".venv" / "of-somebody").exists() and Environment(tmp_path).is_complete()
 
 
 def test_the_second_of_two_starts_waits(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ import io
 import pytest
 from rich.console import Console
 
+from d8.actions.status import judge
 from d8.build.events import BuildEvent, CommandStarted, Notice, OutputLine, StepEnded, StepName, StepStarted
 from d8.menu.views.durations import clock, duration
 from d8.menu.views.printable import printable, printable_lines
 from d8.menu.views.progress import BuildProgress
 from d8.menu.views.screen import THEME, Screen, make_console
+from d8.menu.views.tables import draw_slave
 from d8.messages import message
+from tests.support.fakes import COMMIT, make_slave
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,17 @@ def test_the_changing_part_fits_a_small_terminal() -> None:
     assert len(lines) <= 8
     text = "\n".join("".join(segment.text for segment in line) for line in lines)
     assert "line 19" in text and "line 13" not in text
+
+
+@pytest.mark.parametrize(("commit", "survives_reboot"), [("f" * 40, True), ("f" * 40, False), (COMMIT, False)])
+def test_a_slave_that_answers_shows_what_is_wrong_with_it(commit: str, survives_reboot: bool) -> None:
+    slave = make_slave(survives_reboot=survives_reboot)
+    status = judge(slave, {"mode": "agent", "commit": commit}, COMMIT, 0.01)
+    shown = io.StringIO()
+    draw_slave(Screen(str, Console(file=shown, width=100, theme=THEME)), status, None)
+    text = shown.getvalue()
+    assert ("runs commit ffffffffff" in text and "(option 11)" in text) is (commit != COMMIT)
+    assert ("reboot" in text.lower().partition("survives a reboot")[2]) is not survives_reboot
 
 
 def test_no_color_is_respected() -> None:

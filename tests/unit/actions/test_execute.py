@@ -1,0 +1,85 @@
+"""A command on slaves: how its end is told, and that Ctrl+C ends it on the slave too."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from d8.actions import execute as module
+from d8.actions.execute import execute
+from d8.actions.workplace import Workplace
+from d8.errors import ExitCode
+from d8.fleet.agent_client import Job, JobRequest
+from tests.support.fakes import make_settings, make_slave
+
+HOSTS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+
+
+class InMemoryClient:
+    """A slave's job, which goes on until it is cancelled unless `state` says how it ended."""
+
+    def __init__(self, state: str = "running") -> None:
+        self.state = state
+        self.started = threading.Event()
+        self.cancelled: list[str] = []
+
+    def start_job(self, request: JobRequest) -> None:
+        """Remember the job."""
+        self.job_id = request.id
+
+    def job(self, job_id: str, offset: int = 0, stderr_offset: int = 0, wait_seconds: float = 0) -> Job:
+        """A poll that is not long."""
+        assert job_id == self.job_id
+        self.started.set()
+        time.sleep(0.01)
+        return Job(job_id, self.state, None, "", offset, "", stderr_offset, 0.1)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Remember that it was asked for."""
+        self.cancelled.append(job_id)
+        return self.job(job_id)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[Workplace]:
+    made = Workplace(make_settings(tmp_path))
+    for host in HOSTS:
+        made.registry.save_slave(make_slave(host))
+    yield made
+    made.close()
+
+
+def test_ctrl_c_cancels_the_command_on_every_slave(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = {host: InMemoryClient() for host in HOSTS}
+    monkeypatch.setattr(module, "connect", lambda address, *_: clients[address.host])
+
+    def interrupt() -> None:
+        if all(client.started.wait(30) for client in clients.values()):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    presser = threading.Thread(target=interrupt)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        execute(workplace, [f"slave-{host.replace('.', '-')}" for host in HOSTS], "sleep 300")
+    presser.join()
+    assert [client.cancelled for client in clients.values()] == [[client.job_id] for client in clients.values()]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("timed_out", "longer than 300 s"), ("cancelled", "cancelled"), ("lost", "lost"), ("odd", "does not know")],
+)
+def test_an_end_from_outside_is_told_in_words(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, state: str, told: str
+) -> None:
+    monkeypatch.setattr(module, "connect", lambda *_: InMemoryClient(state))
+    [execution] = execute(workplace, ["slave-192-0-2-1"], "sleep 400")
+    assert told in str(execution.error) and execution.kind is ExitCode.FAILED
