@@ -135,7 +135,7 @@ class BootstrapSlave:
     def _make_script(self) -> bytes:
         """Return an installer of its own for this machine; no copy of it stays on this disk."""
         with tempfile.TemporaryDirectory(prefix="d8-installer-") as folder:
-            return make_installer(self._workplace, datetime.now(UTC), folder=Path(folder)).sh.read_bytes()
+            return make_installer(self._workplace, datetime.now(UTC), folder=Path(folder)).script.read_bytes()
 
 
 def script_failure(lines: Sequence[str]) -> str:

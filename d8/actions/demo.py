@@ -53,8 +53,8 @@ class Demo:
 
     def run_installer(self, made: InstallerMade) -> str:
         """Given the script, run it as a slave's owner would; return what it printed. Raises D8Error."""
-        copy = self.home / made.sh.name
-        shutil.copy2(made.sh, copy)
+        copy = self.home / made.script.name
+        shutil.copy2(made.script, copy)
         done = run(
             ["sh", copy, "--start"],
             timeout_seconds=START_TIMEOUT_SECONDS,

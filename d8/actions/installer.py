@@ -12,15 +12,17 @@ from typing import Any
 from d8.actions.advice import settings_warnings
 from d8.actions.master_address import master_address
 from d8.actions.workplace import Workplace
-from d8.errors import Refused
 from d8.fleet import trust
 from d8.fleet.connection import PLAIN
-from d8.installers.generator import write_installer
+from d8.installers.generator import write_batch_installer, write_installer
 from d8.messages import Message, message
 from d8.models import Credential, CredentialKind, Installer
 from d8.settings import Settings
 
-ONLY_LINUX = message("Windows is not available in this version: only the .sh was written.")
+WINDOWS_RUNS_COMMANDS = message(
+    "Windows: the master can run commands there, but a build refuses (the agent needs systemd); WSL 2 is the way. "
+    "The .bat was never run on a real Windows."
+)
 
 
 class Platform(StrEnum):
@@ -33,9 +35,9 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True)
 class InstallerMade:
-    """The written script and how a slave that runs it is recognised; fingerprint and pin are None without TLS."""
+    """The written scripts and how a slave that runs it is recognised; fingerprint and pin are None without TLS."""
 
-    sh: Path
+    sh: Path | None
     bat: Path | None
     fingerprint: str | None
     pin: str | None
@@ -44,10 +46,17 @@ class InstallerMade:
     port: int
     warnings: tuple[Message, ...]
 
+    @property
+    def script(self) -> Path:
+        """The script that was written: the .sh where there is one, else the .bat."""
+        written = self.sh or self.bat
+        assert written is not None, "an installer is written for at least one platform"  # noqa: S101
+        return written
+
     def as_json(self) -> dict[str, Any]:
         """Return the object of `installer --json`."""
         return {
-            "sh": str(self.sh),
+            "sh": str(self.sh) if self.sh else None,
             "bat": str(self.bat) if self.bat else None,
             "fingerprint": self.fingerprint,
             "pin": self.pin,
@@ -62,16 +71,11 @@ def make_installer(
     privilege: str = "auto",
     folder: Path | None = None,
 ) -> InstallerMade:
-    """Given when, for which platform and where (D8_INSTALLER_DIR), write an install script (0600) and return it.
+    """Given when, for which platform and where (D8_INSTALLER_DIR), write the install scripts (0600) and return them.
 
     The master remembers the credential before the file exists: a script in the world is always a known one.
-    Raises Refused for Windows, D8Error where the master's address is unknown.
+    Raises D8Error where the master's address is unknown.
     """
-    if platform is Platform.WINDOWS:
-        raise Refused(
-            "installers for Windows are not available in this version",
-            "Use Linux, or WSL on Windows: wsl --install, then the .sh inside it.",
-        )
     settings = workplace.settings
     installer = mint(settings, now, privilege)
     credential = Credential(
@@ -81,17 +85,20 @@ def make_installer(
         expires=installer.expires,
     )
     workplace.registry.save_credential(credential, now)
-    path = write_installer(installer, folder or settings.installer_dir, now)
-    workplace.registry.record("installer", installer.installer_id, str(path))
+    place = folder or settings.installer_dir
+    sh = write_installer(installer, place, now) if platform is not Platform.WINDOWS else None
+    bat = write_batch_installer(installer, place, now) if platform is not Platform.LINUX else None
+    written = ", ".join(str(path) for path in (sh, bat) if path)
+    workplace.registry.record("installer", installer.installer_id, written)
     return InstallerMade(
-        sh=path,
-        bat=None,
+        sh=sh,
+        bat=bat,
         fingerprint=installer.fingerprint if installer.tls else None,
         pin=installer.pin if installer.tls else None,
         expires=installer.expires,
         master_address=installer.master_address,
         port=installer.port,
-        warnings=(*settings_warnings(settings), *([ONLY_LINUX] if platform is Platform.ALL else [])),
+        warnings=(*settings_warnings(settings), *([WINDOWS_RUNS_COMMANDS] if bat else [])),
     )
 
 

@@ -58,8 +58,14 @@ def demo(run: Run, keep: bool) -> ExitCode:
     return run_demo(run, keep)
 
 
-@d8.command(help="Write an install script for slaves (option 10).")
-@click.option("--os", "platform", type=click.Choice(PLATFORMS), default="linux", help="For which slaves.")
+@d8.command(help="Write the install scripts for slaves (option 10).")
+@click.option(
+    "--os",
+    "platform",
+    type=click.Choice(PLATFORMS),
+    default="all",
+    help="For which slaves; for all unless told otherwise.",
+)
 @common
 @click.pass_obj
 def installer(run: Run, platform: str) -> ExitCode:
@@ -68,7 +74,7 @@ def installer(run: Run, platform: str) -> ExitCode:
 
     made = make_installer(run.workplace, datetime.now(UTC), Platform(platform))
     run.answer(made.as_json(), lambda screen: draw_installer(screen, made))
-    return ExitCode.PARTLY_DONE if platform == Platform.ALL else ExitCode.DONE
+    return ExitCode.DONE
 
 
 @d8.command(help="Build and register slaves (option 11). HOST is an IP address or a name, with :PORT if need be.")

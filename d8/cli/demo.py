@@ -43,8 +43,8 @@ def _show(run: Run, demo: Demo) -> tuple[BuildReport, dict[str, Any]]:
     screen = run.screen
     screen.title(message("{number}. The install script (option 10)", number=1))
     made = demo.make_installer()
-    screen.command(str(made.sh))
-    screen.title(message("{number}. On the slave: sh {script} --start", number=2, script=made.sh.name))
+    screen.command(str(made.script))
+    screen.title(message("{number}. On the slave: sh {script} --start", number=2, script=made.script.name))
     draw_script_output(screen, demo.run_installer(made))
     screen.title(message("{number}. Build and register (option 11)", number=3))
     with BuildProgress(screen) as progress:

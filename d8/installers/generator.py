@@ -4,17 +4,18 @@ its business.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from d8.errors import D8Error
+from d8.installers.batch import render_batch_installer
 from d8.installers.bundle import bootstrap_sources, bundle
+from d8.installers.configuration import configuration, shown
 from d8.installers.texts import INSTALLER_TEXTS
 from d8.models import Installer
 
@@ -27,20 +28,41 @@ PRIVATE_FOLDER_MODE = 0o700
 def write_installer(installer: Installer, folder: Path, now: datetime) -> Path:
     """Write `install_slave_YYYYMMDD_HHMMSS.sh` (named after `now`) with mode 0600 into `folder`, and return its path.
 
-    An existing file is never overwritten: the next one gets _2, _3 and so on. Raises OSError.
+    An existing file is never overwritten: the next one gets _2, _3 and so on. Raises D8Error.
     """
-    script = render_shell_installer(installer, bundle(bootstrap_sources()))
-    folder.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
-    stem = f"install_slave_{now:%Y%m%d_%H%M%S}"
+    return _create(folder, now, ".sh", render_shell_installer(installer, bundle(bootstrap_sources())))
+
+
+def write_batch_installer(installer: Installer, folder: Path, now: datetime) -> Path:
+    """As `write_installer`, the `.bat` for Windows."""
+    return _create(folder, now, ".bat", render_batch_installer(installer, bundle(bootstrap_sources())))
+
+
+def _create(folder: Path, now: datetime, suffix: str, script: str) -> Path:
+    """Write a new private file, its line ends as they are. Raises D8Error."""
+    try:
+        folder.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
+        return _written(folder, f"install_slave_{now:%Y%m%d_%H%M%S}", suffix, script)
+    except OSError as error:
+        raise D8Error(
+            "no install script can be written into {folder}: {reason}",
+            "Is there room, and may you write there? D8_INSTALLER_DIR says where the scripts go.",
+            folder=folder,
+            reason=error.strerror or error,
+        ) from error
+
+
+def _written(folder: Path, stem: str, suffix: str, script: str) -> Path:
+    """Write the file under the first name that is free, and return it."""
     number = 1
     while True:
-        path = folder / (f"{stem}.sh" if number == 1 else f"{stem}_{number}.sh")
+        path = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}_{number}{suffix}")
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE)
         except FileExistsError:
             number += 1
             continue
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(script)
         return path
 
@@ -56,8 +78,8 @@ def render_shell_installer(installer: Installer, server: str) -> str:
             master=one_line(installer.master_address),
             port=installer.port,
             tls=installer.tls,
-            created=_shown(installer.created),
-            expires=_shown(installer.expires),
+            created=shown(installer.created),
+            expires=shown(installer.expires),
             created_seconds=int(installer.created.timestamp()),
             expires_seconds=int(installer.expires.timestamp()),
             server=embeddable("slave_server.py", server),
@@ -68,25 +90,6 @@ def render_shell_installer(installer: Installer, server: str) -> str:
             texts={name: text.format(port=installer.port) for name, text in texts.items()},
         )
     )
-
-
-def configuration(installer: Installer) -> dict[str, object]:
-    """Return the config.json of a bootstrap: of the token only its digest, everything else as the installer says."""
-    return {
-        "installer_id": installer.installer_id,
-        "token_sha256": hashlib.sha256(installer.token.encode("utf-8")).hexdigest(),
-        "bind": installer.bind,
-        "port": installer.port,
-        "master": installer.master_address,
-        "tls": installer.tls,
-        "certificate": "server.crt",
-        "private_key": "server.key",
-        "expires": installer.expires.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "privilege": installer.privilege,
-        "language": installer.language,
-        "work_dir": "work",
-        "commit": None,
-    }
 
 
 def embeddable(name: str, text: str) -> str:
@@ -107,10 +110,6 @@ def embeddable(name: str, text: str) -> str:
 def one_line(text: str) -> str:
     """Return `text` for a comment: on one line, and nothing in it that steers a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _environment() -> Environment:

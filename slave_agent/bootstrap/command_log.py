@@ -10,6 +10,7 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
+from slave_agent.bootstrap.host_system import OPEN_FLAGS
 from slave_agent.bootstrap.job_models import JobSnapshot
 from slave_agent.bootstrap.texts import say
 
@@ -53,7 +54,7 @@ class CommandLog:
     def _to_file(self, line: str) -> None:
         if self._path.exists() and self._path.stat().st_size > LARGEST_LOG_BYTES:
             self._path.replace(self._path.with_suffix(".log.1"))
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN_FLAGS, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as stream:
             stream.write(line)
 

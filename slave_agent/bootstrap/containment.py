@@ -5,11 +5,12 @@ Builds commands and reads facts; launching is the store's, ending what is left i
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Callable, Sequence
+
+from slave_agent.bootstrap.host_system import is_root
 
 SYSTEMD_IS_RUNNING = Path("/run/systemd/system")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -40,7 +41,7 @@ def root_prefix(run: Runner = run_silently) -> list[str] | None:
     """Return what to put before a command so that root runs it: nothing for root, `sudo -n`, or None where neither
     works.
     """
-    if os.geteuid() == 0:
+    if is_root():
         return []
     if shutil.which("sudo") and run(["sudo", "-n", "true"]) == 0:
         return ["sudo", "-n"]

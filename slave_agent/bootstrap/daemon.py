@@ -10,6 +10,7 @@ from pathlib import Path
 from slave_agent.bootstrap.configuration import Configuration
 from slave_agent.bootstrap.errors import BootstrapError
 from slave_agent.bootstrap.host_facts import local_addresses
+from slave_agent.bootstrap.host_system import BACKGROUND_FLAGS, HAS_POSIX
 from slave_agent.bootstrap.pid_file import running_pid
 from slave_agent.bootstrap.port_check import ask_health
 from slave_agent.bootstrap.texts import say
@@ -58,15 +59,18 @@ def _start(configuration: Configuration) -> int:
             stdout=subprocess.DEVNULL,
             stderr=stream,
             start_new_session=True,
+            creationflags=BACKGROUND_FLAGS,
         )
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             reason = complaints.read_text(encoding="utf-8", errors="replace").strip()
             raise NotStarted(say(language, "not_started", reason=reason), say(language, "not_started_hint"))
-        if running_pid(configuration.pid_file) == process.pid and ask_health(configuration):
+        pid = running_pid(configuration.pid_file)
+        is_ours = pid == process.pid or not HAS_POSIX  # on Windows python.exe may be a launcher of the real one
+        if pid is not None and is_ours and ask_health(configuration):
             process.returncode = 0  # it is on its own now
-            return process.pid
+            return pid
         time.sleep(0.1)
     process.kill()
     reason = say(language, "no_answer", seconds=PATIENCE_SECONDS)

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from slave_agent.bootstrap.host_system import HAS_POSIX, OPEN_FLAGS, rename_over
+
 PRIVATE_FILE_MODE = 0o600
 PRIVATE_FOLDER_MODE = 0o700
 
@@ -22,13 +24,13 @@ def replace_file(path: Path, content: bytes) -> None:
     the new.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE_MODE)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OPEN_FLAGS, PRIVATE_FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        rename_over(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -36,6 +38,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut."""
+    if not HAS_POSIX:
+        return  # Windows opens no folders
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

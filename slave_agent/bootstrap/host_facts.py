@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import platform
-import pwd
 import re
 import socket
 from pathlib import Path
 from typing import Any
+
+from slave_agent.bootstrap.host_system import HAS_POSIX, user_name_of
 
 LOCAL_ADDRESS = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 TEST_NET_ADDRESS = "203.0.113.1"
@@ -50,10 +50,22 @@ def read_or_empty(path: str) -> str:
         return ""
 
 
+def addresses_of_name(first: str | None) -> list[str]:
+    """Return what this machine's name stands for, after its outgoing address: all there is to know without /proc."""
+    try:
+        entries = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    except OSError:
+        entries = []
+    known = [*([first] if first else []), *(str(entry[4][0]) for entry in entries)]
+    return [one for one in dict.fromkeys(known) if not ipaddress.ip_address(one).is_loopback]
+
+
 def local_addresses() -> list[str]:
     """Return the addresses under which this machine can be reached, the likeliest first."""
     found = ipv4_addresses(read_or_empty("/proc/net/fib_trie")) + ipv6_addresses(read_or_empty("/proc/net/if_inet6"))
     first = outgoing_address()
+    if not HAS_POSIX:
+        found = addresses_of_name(first)
     return [first, *(address for address in found if address != first)] if first in found else found
 
 
@@ -62,15 +74,12 @@ def os_name(os_release: str) -> str:
     for line in os_release.splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip().strip("\"'")
-    return platform.system()
+    return platform.system() if HAS_POSIX else f"{platform.system()} {platform.release()}".strip()
 
 
 def user_name() -> str:
     """Return the name of the user we run as, or the number where it has no name."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
+    return user_name_of()
 
 
 def host_facts() -> dict[str, Any]:

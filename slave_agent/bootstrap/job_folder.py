@@ -13,6 +13,7 @@ from typing import Any
 
 from slave_agent.bootstrap.errors import JobNotFound
 from slave_agent.bootstrap.files import read_document, write_document
+from slave_agent.bootstrap.host_system import HAS_POSIX
 from slave_agent.bootstrap.job_models import JobOutput, JobSnapshot
 from slave_agent.bootstrap.spool import read_tail, read_window, spool_size
 from slave_agent.bootstrap.states import JobState
@@ -69,6 +70,9 @@ class JobFolder:
             if self.has_begun():
                 return False
             withdrawn = self.path.with_name(f".{self.path.name}.withdrawn")
+            if not HAS_POSIX:  # Windows renames no folder with an open file in it
+                (self.path / REQUEST_FILE).unlink()
+                return True
             self.path.rename(withdrawn)
             shutil.rmtree(withdrawn, ignore_errors=True)
             return True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, Sequence
 
 from slave_agent.bootstrap.containment import run_silently, unit_command, unit_prefix
+from slave_agent.bootstrap.host_system import BACKGROUND_FLAGS
 
 
 class Launcher(Protocol):
@@ -44,7 +45,14 @@ class SupervisorLauncher:
                 return
         nothing = subprocess.DEVNULL
         process = subprocess.Popen(
-            command, cwd="/", stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True, close_fds=True
+            command,
+            cwd="/",
+            stdin=nothing,
+            stdout=nothing,
+            stderr=nothing,
+            start_new_session=True,
+            close_fds=True,
+            creationflags=BACKGROUND_FLAGS,
         )
         threading.Thread(target=process.wait, name=f"reap {folder.name}", daemon=True).start()
 

@@ -13,11 +13,13 @@ from slave_agent.bootstrap.configuration import BOOTSTRAP_VERSION, Configuration
 from slave_agent.bootstrap.daemon import start_in_background
 from slave_agent.bootstrap.errors import BootstrapError
 from slave_agent.bootstrap.host_facts import local_addresses
+from slave_agent.bootstrap.host_system import HAS_POSIX
 from slave_agent.bootstrap.jobs import JobStore, SupervisorLauncher
 from slave_agent.bootstrap.pid_file import stop_server
+from slave_agent.bootstrap.plain_supervisor import PlainSupervisor
 from slave_agent.bootstrap.port_check import check_port
 from slave_agent.bootstrap.serving import serve, supervisor_command
-from slave_agent.bootstrap.supervisor import run_job
+from slave_agent.bootstrap.supervisor import Supervisor, run_job
 
 VERBS = {
     "--start": "start in the background, and return once it answers",
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0, or 1 with the reason and what to do on standard error."""
     options = command_line().parse_args(arguments)
     if options.run_job is not None:
-        return run_job(options.run_job)
+        return run_job(options.run_job, Supervisor if HAS_POSIX else PlainSupervisor)
     if options.addresses:
         print("\n".join(local_addresses()))
         return 0

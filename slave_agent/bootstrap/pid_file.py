@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Callable
 
 from slave_agent.bootstrap.errors import AlreadyRunning
+from slave_agent.bootstrap.host_system import HAS_POSIX, OPEN_FLAGS, lock_now
 from slave_agent.bootstrap.process_table import read_process
 from slave_agent.bootstrap.texts import say
 
@@ -20,9 +20,9 @@ HOLD_PATIENCE_SECONDS = 1.0
 
 def hold_pid_file(path: Path, language: str) -> int:
     """Lock the pid file, write our number into it and return its descriptor, to be kept open. Raises AlreadyRunning."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o600)
     deadline = time.monotonic() + HOLD_PATIENCE_SECONDS
-    while not _is_locked_by(descriptor, fcntl.LOCK_EX):
+    while not lock_now(descriptor):
         if time.monotonic() > deadline:
             os.close(descriptor)
             pid = running_pid(path) or "?"
@@ -36,22 +36,13 @@ def hold_pid_file(path: Path, language: str) -> int:
 def running_pid(path: Path) -> int | None:
     """Return the number of the server that holds the pid file, or None when there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, (os.O_RDONLY if HAS_POSIX else os.O_RDWR) | OPEN_FLAGS)
     except FileNotFoundError:
         return None
     try:
-        return None if _is_locked_by(descriptor, fcntl.LOCK_SH) else int(os.read(descriptor, 32) or b"0") or None
+        return None if lock_now(descriptor, is_shared=True) else int(os.read(descriptor, 32) or b"0") or None
     finally:
         os.close(descriptor)
-
-
-def _is_locked_by(descriptor: int, kind: int) -> bool:
-    """Try to lock; return whether that worked."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def stop_server(path: Path, wait: Callable[[float], None] = time.sleep) -> int | None:
@@ -64,7 +55,8 @@ def stop_server(path: Path, wait: Callable[[float], None] = time.sleep) -> int |
     number = signal.SIGTERM
     while pid is not None and running_pid(path) == pid:
         os.kill(pid, number)
-        number = signal.SIGKILL if time.monotonic() > deadline else signal.SIGTERM
+        if time.monotonic() > deadline:
+            number = getattr(signal, "SIGKILL", signal.SIGTERM)
         wait(0.1)
     while pid is not None and is_alive(pid) and time.monotonic() < deadline:
         wait(0.02)

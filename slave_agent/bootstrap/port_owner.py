@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
 from slave_agent.bootstrap.containment import root_prefix
+from slave_agent.bootstrap.host_system import HAS_POSIX, user_name_of
 from slave_agent.bootstrap.process_table import PROC
 from slave_agent.bootstrap.texts import say
 
@@ -91,20 +92,22 @@ def find_port_owner(port: int) -> PortOwner | None:
     """Return who listens on `port`, or None when nobody does."""
     sockets = listeners_on(port)
     if not sockets:
-        return None
+        return None if HAS_POSIX or is_free(port) else PortOwner(None, "?", None)
     pid = holder([listener.inode for listener in sockets]) or holder_by_ss(port)
-    return PortOwner(pid, command_of(pid) if pid else "?", _name_of(sockets[0].uid))
+    return PortOwner(pid, command_of(pid) if pid else "?", user_name_of(sockets[0].uid))
 
 
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of loopback: all that can be found out without /proc."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def describe_owner(owner: PortOwner | None, port: int, language: str) -> str:
     """Say who it is, in the operator's language."""
+    if not HAS_POSIX:
+        return say(language, "windows_process", port=port)
     if owner is None:
         return say(language, "nobody", port=port)
     if owner.pid is None:
@@ -114,6 +117,8 @@ def describe_owner(owner: PortOwner | None, port: int, language: str) -> str:
 
 def stop_command(owner: PortOwner | None, port: int) -> str:
     """Return a command that ends whoever holds the port."""
+    if not HAS_POSIX:
+        return "taskkill /PID ..."
     if owner is None or owner.pid is None:
         return f"sudo fuser -k {port}/tcp"
     is_ours = owner.user is not None and Path(f"/proc/{owner.pid}").exists() and _uid_of(owner.pid) == os.geteuid()

@@ -35,6 +35,8 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
 
 
 def _numbers(proc: Path) -> list[int]:
+    if not proc.is_dir():
+        return []  # Windows
     return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
 
 

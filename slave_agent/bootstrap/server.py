@@ -22,6 +22,7 @@ from slave_agent.bootstrap.command_log import CommandLog
 from slave_agent.bootstrap.configuration import Configuration
 from slave_agent.bootstrap.connections import Admission, Connection
 from slave_agent.bootstrap.errors import BootstrapError, ConfigurationError
+from slave_agent.bootstrap.host_system import HAS_POSIX
 from slave_agent.bootstrap.texts import say
 from slave_agent.bootstrap.wire import (
     DeadlineStream,
@@ -76,7 +77,8 @@ def bind_socket(bind: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if HAS_POSIX:  # on Windows it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((bind, port))
@@ -267,6 +269,8 @@ class Conversation:
         return data
 
     def _is_abandoned(self) -> bool:
+        if not hasattr(select, "poll"):
+            return False  # Windows: noticed when the reply is sent
         poll = select.poll()
         poll.register(self._channel, select.POLLRDHUP | select.POLLHUP)
         return bool(poll.poll(0))

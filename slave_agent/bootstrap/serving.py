@@ -11,11 +11,12 @@ import threading
 from datetime import datetime, timezone
 from pathlib import Path
 
-from slave_agent.bootstrap.api import Api
+from slave_agent.bootstrap.api import LOOK_SECONDS, Api
 from slave_agent.bootstrap.authentication import Authenticator, expiry_problem
 from slave_agent.bootstrap.command_log import CommandLog
 from slave_agent.bootstrap.configuration import Configuration
 from slave_agent.bootstrap.errors import PortTaken
+from slave_agent.bootstrap.host_system import HAS_POSIX
 from slave_agent.bootstrap.jobs import JobStore, SupervisorLauncher, package_supervisor
 from slave_agent.bootstrap.pid_file import hold_pid_file
 from slave_agent.bootstrap.port_owner import describe_owner, find_port_owner, stop_command
@@ -73,7 +74,8 @@ def serve(configuration: Configuration) -> None:
     for job_id in jobs.recover():
         log.note(f"[{job_id}] {say(configuration.language, 'picked_up')}")
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    stopping.wait()
+    while not stopping.wait(None if HAS_POSIX else LOOK_SECONDS):
+        pass  # Windows hears no Ctrl+C in a wait without an end
     log.note(say(configuration.language, "stopping"))
     server.shutdown()
     server.server_close()

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from slave_agent.bootstrap.host_system import OPEN_FLAGS
+
 DEFAULT_QUOTA_BYTES = 64 * 1024 * 1024
 SMALLEST_WINDOW_BYTES = 4
 """The longest UTF-8 character: a smaller window could never move on."""
@@ -25,7 +27,7 @@ class SpoolWriter:
     """
 
     def __init__(self, path: Path, quota_bytes: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN_FLAGS
         self._descriptor = os.open(path, flags, 0o600)
         self._room_bytes = quota_bytes
         self.is_truncated = False

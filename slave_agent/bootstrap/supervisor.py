@@ -7,7 +7,6 @@ It outlives the server that started it; the folder of the job is all they share.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from typing import IO, Any
 
 from slave_agent.bootstrap.containment import control_group, keep_command, members, run_silently
 from slave_agent.bootstrap.files import read_document, write_document
+from slave_agent.bootstrap.host_system import HAS_POSIX, OPEN_FLAGS, lock_now
 from slave_agent.bootstrap.process_table import read_environment, read_table
 from slave_agent.bootstrap.spool import SpoolWriter, shorten
 from slave_agent.bootstrap.states import JobState, state_of_exit
@@ -52,13 +52,11 @@ def try_lock(folder: Path) -> int | None:
     """Take the lock of a job and return its descriptor, or None while somebody holds it. The kernel frees it with its
     holder.
     """
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o600)
+    if lock_now(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def claim(folder: Path) -> int | None:
@@ -108,7 +106,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         quota_bytes = int(request["quota_bytes"])
         self._spools = [SpoolWriter(folder / name, quota_bytes) for name in (STDOUT_FILE, STDERR_FILE)]
-        memberships = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+        own_groups = Path("/proc/self/cgroup")
+        memberships = own_groups.read_text(encoding="utf-8") if HAS_POSIX else ""
         self._group = control_group(self._job_id, memberships)
 
     def run(self) -> JobState:
@@ -285,15 +284,19 @@ def _restore_umask() -> None:
     os.umask(COMMAND_UMASK)
 
 
-def run_job(folder: Path) -> int:
-    """Supervise the job in `folder` to its end. Return 0 when there is a result, 1 when the job was not ours to run."""
+def run_job(folder: Path, kind: type[Supervisor] = Supervisor) -> int:
+    """Supervise the job in `folder` to its end, with the kind that suits the system.
+
+    Return 0 when there is a result, 1 when the job was not ours to run.
+    """
     os.umask(0o077)
     descriptor = claim(folder) if folder.is_dir() else None
     if descriptor is None:
         return 1
-    adopt_orphans()
+    if HAS_POSIX:
+        adopt_orphans()
     request = read_document(folder / REQUEST_FILE)
     if request is None:
         return 1
-    Supervisor(folder, request).run()
+    kind(folder, request).run()
     return 0

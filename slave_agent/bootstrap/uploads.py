@@ -8,11 +8,13 @@ import hmac
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any, Callable
 
 from slave_agent.bootstrap.errors import BadRequest, InvalidRequest, NoRoom
 from slave_agent.bootstrap.files import make_private_folder, sync_folder
+from slave_agent.bootstrap.host_system import OPEN_FLAGS, rename_over
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -37,8 +39,7 @@ class UploadFolder:
             raise InvalidRequest("The file name must be letters, digits, dots, hyphens and underscores (at most 128).")
         if sha256 is None or not SHA256_HEX.match(sha256):
             raise InvalidRequest("The header X-Content-SHA256 must hold the SHA-256 of the file in hex.")
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
+        free = shutil.disk_usage(self._folder).free
         if size + SPARE_BYTES > free:
             raise _no_room(f"{size} bytes are to be written, {free} are free")
 
@@ -53,7 +54,7 @@ class UploadFolder:
             digest = _copy(part, size, read)
             if not hmac.compare_digest(digest, sha256.lower()):
                 raise InvalidRequest("The file arrived damaged: its SHA-256 differs.", "Send it again.")
-            part.replace(self._folder / name)
+            rename_over(part, self._folder / name)
             sync_folder(self._folder)
         except OSError as problem:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -71,7 +72,7 @@ def _no_room(reason: str) -> NoRoom:
 def _copy(part: Path, size: int, read: Callable[[int], bytes]) -> str:
     """Write `size` bytes from `read` to a new private file, down to the disk; return their SHA-256 in hex."""
     digest = hashlib.sha256()
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         missing = size
         while missing:

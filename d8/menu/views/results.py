@@ -34,9 +34,12 @@ def home_short(path: Path) -> str:
 def draw_installer(screen: Screen, made: InstallerMade) -> None:
     """Given a new installer, show where it is and the two steps that follow."""
     screen.good(message("Install script written (it holds secrets: treat it like a password)"))
+    scripts = [(message("Script"), home_short(made.sh))] if made.sh else []
+    windows = [(message("For Windows"), home_short(made.bat))] if made.bat else []
     screen.facts(
         [
-            (message("Script"), home_short(made.sh)),
+            *scripts,
+            *windows,
             (message("Master"), made.master_address),
             (message("Slave's port"), str(made.port)),
             (message("Valid until"), f"{made.expires.astimezone():%Y-%m-%d %H:%M}"),
@@ -45,6 +48,10 @@ def draw_installer(screen: Screen, made: InstallerMade) -> None:
     for warning in made.warnings:
         screen.warn(warning)
     screen.gap()
+    if made.sh is None:
+        screen.say(message("Copy it to the Windows machine and start it there, in a console:"))
+        screen.command(f"{made.script.name} --start")
+        return
     screen.say(message("1. Copy it to the slave and start it there (user and address are yours):"))
     screen.command(f"scp {made.sh} pi@192.168.4.25:")
     screen.command(f"ssh -t pi@192.168.4.25 sh {made.sh.name} --start")
