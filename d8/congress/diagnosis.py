@@ -378,7 +378,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"systemctl .*: ",
             r"could not be started: ",
             r"the user \S+ (could not be made|is not usable)",
-            r"crontab could not be changed",
+            r"crontab could not be (changed|read)",
             r"no unit can carry the path",
             r"may not linger",
             r"scope (\S+ )?needs the release",
