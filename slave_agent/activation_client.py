@@ -4,11 +4,12 @@ user has.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 from slave_agent.errors import ActivationError
-from slave_agent.helper_client import ask_helper, checked_answer
+from slave_agent.helper_client import ask_helper, checked_answer, read_answer
 from slave_agent.models import AgentSettings
 from slave_agent.process_runner import Runner
 from slave_agent.states import ActivationVerb
@@ -35,17 +36,12 @@ class ActivationClient:
             return
         command = self.command(verb)
         result = self._run(command, _RUN_SECONDS)
-        if result.success:
+        is_refusal = bool((read_answer(result.stdout) or {}).get("error"))
+        if result.success or is_refusal:
             checked_answer(result.stdout, "the activation")
             return
-        try:
-            checked_answer(result.stdout or result.stderr, "the activation")
-        except ActivationError as error:
-            reason = (result.stderr.strip() or result.stdout.strip() or "it said nothing").splitlines()[-1]
-            raise ActivationError(f"{verb} failed: {error.message} ({reason[:300]})", error.hint) from error
-        raise ActivationError(
-            f"{verb} failed with exit code {result.exit_code}", f"Try it by hand: {' '.join(command)}"
-        )
+        said = (result.stderr.strip() or result.stdout.strip() or f"exit code {result.exit_code}").splitlines()
+        raise ActivationError(f"{verb} failed: {said[-1][:300]}", f"Try it by hand: {shlex.join(command)}")
 
     def command(self, verb: ActivationVerb) -> list[str]:
         """The argv of a verb where there is no helper."""

@@ -33,15 +33,21 @@ def ask_helper(path: Path, verb: ActivationVerb, answer_seconds: float = ANSWER_
     return checked_answer(line, "root's helper")
 
 
+def read_answer(text: str | bytes) -> dict[str, Any] | None:
+    """Given what was said, return the answer in it, or None if there is none."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
 def checked_answer(text: str | bytes, who: str) -> dict[str, Any]:
     """Given what the helper or the activation said, and who it was, return it if it is a yes. Raises ActivationError
     otherwise.
     """
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
+    answer = read_answer(text)
+    if answer is None:
         raise ActivationError(f"{who} gave no answer that can be read", _LOOK)
     if answer.get("error") or answer.get("ok") is False:
         raise ActivationError(str(answer.get("error") or f"{who} refused"), str(answer.get("hint") or _LOOK))

@@ -97,17 +97,23 @@ def test_without_a_helper_the_release_is_asked(settings: AgentSettings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "message", "hint"),
     [
-        (CommandResult(1, '{"error": "no rights", "hint": "be root"}', ""), "no rights"),
-        (CommandResult(1, "", "Traceback\nKeyError: x"), "KeyError"),
-        (CommandResult(None, "", "python3 did not end within 60 s"), "did not end"),
-        (CommandResult(0, "nonsense", ""), "no answer that can be read"),
+        (CommandResult(1, '{"error": "no rights", "hint": "be root"}', "a warning"), "no rights", "be root"),
+        (CommandResult(1, "", "Traceback\nKeyError: x"), "confirm failed: KeyError: x", "Try it by hand: "),
+        (CommandResult(1, '{"healthy": true}', ""), 'confirm failed: {"healthy": true}', "Try it by hand: "),
+        (CommandResult(3, "", ""), "confirm failed: exit code 3", "Try it by hand: "),
+        (CommandResult(None, "", "it did not end within 60 s"), "confirm failed: it did not end", "Try it by hand: "),
+        (CommandResult(0, "nonsense", ""), "the activation gave no answer that can be read", "Look at it with: "),
     ],
 )
-def test_a_failed_activation_is_told(settings: AgentSettings, result: CommandResult, told: str) -> None:
-    with pytest.raises(ActivationError, match=told):
+def test_a_failed_activation_is_told_once(
+    settings: AgentSettings, result: CommandResult, message: str, hint: str
+) -> None:
+    with pytest.raises(ActivationError) as failure:
         ActivationClient(settings, lambda _command, _timeout: result).ask(ActivationVerb.CONFIRM)
+    assert failure.value.message.startswith(message) and failure.value.message.count(message) == 1
+    assert failure.value.hint.startswith(hint)
 
 
 def test_a_real_process_is_run() -> None:
