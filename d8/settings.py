@@ -1,11 +1,10 @@
 """One frozen Settings from the environment and .env. Every problem is told at once; nothing is read anywhere else.
 
-The table SETTINGS is the reference: .env.example and docs/settings.md are compared with it by a test.
+The table SETTINGS is the reference: .env.example and docs/reference.md are compared with it by a test.
 """
 
 from __future__ import annotations
 
-import locale
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from d8.errors import SettingsError
+from d8.host_names import host_of, ip_of
+from d8.locale import LANGUAGES, language_of_locale
+from d8.messages import Message, message
 from d8.models import StrategyName
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -59,18 +61,31 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values of this object that must never be shown."""
-        return tuple(value for value in (self.slave_auth_token, self.git_token, self.telegram_bot_token) if value)
+        values = (getattr(self, setting.attribute) for setting in SETTINGS if setting.is_secret)
+        return tuple(value for value in values if value)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable: its name outside and inside, its default as text, how text becomes a value, what it is for."""
+    """One variable: its name outside and inside, its default as text, how text becomes a value, what it is for.
+
+    `parse` raises Unusable. The value of one that `is_secret` is never shown.
+    """
 
     variable: str
     attribute: str
     default: str
     parse: Callable[[str], Any]
     meaning: str
+    is_secret: bool = False
+
+
+class Unusable(ValueError):
+    """A setting's text is of no use; given why, as the end of a sentence that begins with the setting's name."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 def _text_or_none(text: str) -> str | None:
@@ -81,10 +96,22 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _host_or_none(text: str) -> str | None:
+    if text and host_of(text) is None:
+        raise Unusable(message("must be an IP address or a name, without a port"))
+    return text or None
+
+
+def _ip_address(text: str) -> str:
+    if ip_of(text) is None:
+        raise Unusable(message("must be an IP address; 0.0.0.0 and :: stand for all of the machine"))
+    return text
+
+
 def _port(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 65535:
-        raise ValueError("must be a port number from 1 to 65535")
+        raise Unusable(message("must be a port number from 1 to 65535"))
     return number
 
 
@@ -92,7 +119,7 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() else lowest - 1
         if not lowest <= number <= highest:
-            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+            raise Unusable(message("must be a whole number from {lowest} to {highest}", lowest=lowest, highest=highest))
         return number
 
     return parse
@@ -105,7 +132,9 @@ def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
         except ValueError:
             number = lowest - 1
         if not lowest <= number <= highest:
-            raise ValueError(f"must be seconds, from {lowest:g} to {highest:g}")
+            raise Unusable(
+                message("must be seconds, from {lowest} to {highest}", lowest=f"{lowest:g}", highest=f"{highest:g}")
+            )
         return number
 
     return parse
@@ -113,15 +142,15 @@ def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
 
 def _on_off(text: str) -> bool:
     if text.lower() not in {"on", "off"}:
-        raise ValueError("must be on or off")
+        raise Unusable(message("must be on or off"))
     return text.lower() == "on"
 
 
 def _language(text: str) -> str:
     if not text:
-        return "es" if (locale.getlocale()[0] or os.environ.get("LANG", "")).lower().startswith("es") else "en"
-    if text not in {"es", "en"}:
-        raise ValueError("must be es or en")
+        return language_of_locale(os.environ) or "en"
+    if text not in LANGUAGES:
+        raise Unusable(message("must be es or en"))
     return text
 
 
@@ -129,11 +158,18 @@ def _token(text: str) -> str | None:
     if not text:
         return None
     if text.lower() in PLACEHOLDER_TOKENS:
-        raise ValueError("still holds the sample value: leave it empty and a strong token is made for each installer")
+        raise Unusable(
+            message("still holds the sample value: leave it empty and a strong token is made for each installer")
+        )
     if len(text) < MINIMUM_TOKEN_LENGTH:
-        raise ValueError(f"is shorter than {MINIMUM_TOKEN_LENGTH} characters: leave it empty and a strong one is made")
+        raise Unusable(
+            message(
+                "is shorter than {least} characters: leave it empty and a strong one is made",
+                least=MINIMUM_TOKEN_LENGTH,
+            )
+        )
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("holds a control character, which no HTTP header can carry")
+        raise Unusable(message("holds a control character, which no HTTP header can carry"))
     return text
 
 
@@ -142,15 +178,15 @@ def _repository(text: str) -> str | None:
         return None
     parts = urlsplit(text)
     if parts.username or parts.password:
-        raise ValueError("holds a user or a password: put the token into GIT_TOKEN and leave the URL without it")
+        raise Unusable(message("holds a user or a password: put the token into GIT_TOKEN and leave the URL without it"))
     if parts.scheme not in {"http", "https", "file", "ssh"}:
-        raise ValueError("must be an https:// (or http://, ssh://, file://) URL")
+        raise Unusable(message("must be an https:// (or http://, ssh://, file://) URL"))
     return text
 
 
 def _without_controls(text: str) -> str | None:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("holds a control character")
+        raise Unusable(message("holds a control character"))
     return text or None
 
 
@@ -158,26 +194,28 @@ def _strategies(text: str) -> tuple[StrategyName, ...]:
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     known = [strategy.value for strategy in StrategyName]
     if not names or not set(names) <= set(known) or len(set(names)) < len(names):
-        raise ValueError(f"must be names out of {', '.join(known)}, each once, with commas between them")
+        raise Unusable(
+            message("must be names out of {known}, each once, with commas between them", known=", ".join(known))
+        )
     return tuple(StrategyName(name) for name in names)
 
 
 def _auto_never(text: str) -> bool:
     if text.lower() not in {"auto", "never"}:
-        raise ValueError("must be auto or never")
+        raise Unusable(message("must be auto or never"))
     return text.lower() == "auto"
 
 
 def _image(text: str) -> str:
     if not IMAGE.fullmatch(text):
-        raise ValueError("must be the name of a Docker image, such as python:3.11-slim-bookworm")
+        raise Unusable(message("must be the name of a Docker image, such as python:3.11-slim-bookworm"))
     return text
 
 
 def _web_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("must be an https:// (or http://) address without user, query or fragment")
+        raise Unusable(message("must be an https:// (or http://) address without user, query or fragment"))
     return text.rstrip("/")
 
 
@@ -201,7 +239,7 @@ SETTINGS: tuple[Setting, ...] = (
         "D8_MASTER_ADDRESS",
         "master_address",
         "",
-        _text_or_none,
+        _host_or_none,
         "This master's address as slaves see it. Empty: detected.",
     ),
     Setting("D8_SLAVE_PORT", "slave_port", "7600", _port, "Port on which bootstrap and agent listen."),
@@ -209,7 +247,7 @@ SETTINGS: tuple[Setting, ...] = (
         "D8_SLAVE_BIND",
         "slave_bind",
         "0.0.0.0",
-        str,
+        _ip_address,
         "Address that the slave's server binds; a VPN address narrows it.",
     ),
     Setting("D8_TLS", "tls", "on", _on_off, "off = plain HTTP, only for a link that is encrypted already (VPN)."),
@@ -219,6 +257,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         _token,
         "A fixed token for new installers. Empty (better): a new one each.",
+        is_secret=True,
     ),
     Setting(
         "D8_INSTALLER_DAYS",
@@ -240,6 +279,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         _text_or_none,
         "Token for cloning a private D8_REPO_URL. Never shown, never in a URL.",
+        is_secret=True,
     ),
     Setting("D8_BUILD_ATTEMPTS", "attempts", "3", _whole_number(1, 10), "Attempts that each strategy gets."),
     Setting("D8_BUILD_RETRY_DELAY", "retry_delay_seconds", "10", _seconds(0, 600), "Seconds between two attempts."),
@@ -287,7 +327,7 @@ SETTINGS: tuple[Setting, ...] = (
         "docker_may_be_installed",
         "auto",
         _auto_never,
-        "auto = the strategy docker installs Docker where it is missing and may be; never = it is left out there.",
+        "auto: the strategy docker installs Docker where it is missing and may be. never: it is left out there.",
     ),
     Setting(
         "D8_DOCKER_BASE_IMAGE",
@@ -302,6 +342,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         _without_controls,
         "Token of the Telegram bot that tells a person when no strategy worked. Empty: requests stay on this master.",
+        is_secret=True,
     ),
     Setting("TELEGRAM_CHAT_ID", "telegram_chat_id", "", _without_controls, "The chat that the bot writes to."),
     Setting(
@@ -329,20 +370,24 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
 
 
 def read_settings(values: Mapping[str, str], env_file: Path) -> Settings:
-    """Given merged variables, return checked settings. Pure but for `~`. Raises SettingsError with all problems."""
+    """Given merged variables, return checked settings. Raises SettingsError with all problems.
+
+    Asks the machine for two things only: what `~` is and, where D8_LANG is empty, the language of its locale.
+    """
     parsed: dict[str, Any] = {"env_file": env_file}
-    problems: list[str] = []
+    problems: list[Message] = []
     for setting in SETTINGS:
         text = values.get(setting.variable, "").strip() or setting.default
         try:
             parsed[setting.attribute] = setting.parse(text)
-        except ValueError as problem:
-            problems.append(f"{setting.variable} {problem}")
+        except ValueError as error:  # not ours: a URL that the library can't take apart
+            problem = error.problem if isinstance(error, Unusable) else message("can't be read: {reason}", reason=error)
+            problems.append(message("{variable} {problem}", variable=setting.variable, problem=problem))
     if problems:
         raise SettingsError(
             "unusable settings: {problems}",
             "Correct them in {env_file} or in the environment.",
-            problems="; ".join(problems),
+            problems=problems,
             env_file=env_file,
         )
     return Settings(**parsed)

@@ -17,4 +17,6 @@ def settings_warnings(settings: Settings) -> list[Message]:
         )
     if not settings.tls:
         found.append(message("D8_TLS=off: the token travels unencrypted. Only for a link that is encrypted already."))
+    if settings.git_token and (settings.repo_url or "").lower().startswith("http://"):
+        found.append(message("D8_REPO_URL is http://: GIT_TOKEN travels unencrypted. Use https://."))
     return found

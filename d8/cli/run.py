@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, SettingsError, UsageError
-from d8.first_run.env_file import language_of_locale
-from d8.locale import Translate, translation
+from d8.locale import Translate, language_of_locale, translation
 from d8.messages import Message
 from d8.settings import Settings, load_settings
 

@@ -7,18 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from d8.files import write_private
-
-LANGUAGES = ("en", "es")
-LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
-
-
-def language_of_locale(environ: Mapping[str, str]) -> str | None:
-    """Given the environment, return es or en; None where the locale says neither (C, POSIX, another language). Pure."""
-    for variable in LOCALE_VARIABLES:
-        value = environ.get(variable, "").lower()
-        if value:
-            return value[:2] if value[:2] in LANGUAGES and value not in {"c", "posix"} else None
-    return None
+from d8.locale import LANGUAGES, language_of_locale
 
 
 def fill_in(example: str, language: str) -> str:

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from d8.errors import D8Error, ExitCode
-from d8.first_run.env_file import ensure_env_file, language_of_locale
+from d8.first_run.env_file import ensure_env_file
 from d8.first_run.environment import Environment, is_venv_available, only_one_at_a_time
 from d8.first_run.ownership import give_to_owner
 from d8.first_run.pip_progress import PipProgress
 from d8.first_run.venv_package import provide_venv
-from d8.locale import Translate, translation
+from d8.locale import Translate, language_of_locale, translation
 from d8.messages import Message, message
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

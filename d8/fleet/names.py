@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from d8.errors import UsageError
+from d8.host_names import host_of, ip_of
 
 DEFAULT_PORT = 7600
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?\Z")
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,19 @@ class Address:
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> Address:
     """Given HOST, HOST:PORT, IPv6 or [IPv6]:PORT, return the address. Raises UsageError with a good example."""
     host, port = _split_port(text.strip(), default_port)
-    address = _as_ip(host)
-    if address is not None:
-        return Address(str(address), port)
-    if not _HOST_NAME.match(host) or re.fullmatch(r"[0-9.]+", host):
+    known = host_of(host)
+    if known is None:
         raise UsageError(
             "'{text}' is not an address",
             "Give an IP address or a name: 192.168.4.25, pi.local, [fd00::5]:7600.",
             text=text,
         )
-    return Address(host.rstrip(".").lower(), port)
+    return Address(known, port)
 
 
 def slave_id_for(address: Address) -> str:
     """Given an address, return the slave's name by the rule above: slave-192-168-4-25."""
-    ip = _as_ip(address.host)
+    ip = ip_of(address.host)
     if isinstance(ip, IPv6Address):
         name = "slave-v6-" + ip.compressed.replace(":", "-").replace("%", "-")
     else:
@@ -67,10 +65,3 @@ def _split_port(text: str, default_port: int) -> tuple[str, int]:
     if not 1 <= port <= 65535:
         raise UsageError("'{text}' names port {port}", "Ports go from 1 to 65535.", text=text, port=port)
     return found[1], port
-
-
-def _as_ip(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""Reads .po files and compiles them to .mo, so that no tool has to be installed for it. Pure but for nothing."""
+"""Reads .po files and compiles them to .mo, so that no tool has to be installed for it. Pure."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ MASTER_LAYERS = (
     ("d8.congress",),
     ("d8.fleet", "d8.commands"),
     ("d8.first_run",),
-    ("d8.source", "d8.locale"),
+    ("d8.source",),
     ("d8.shell", "d8.masking", "d8.settings", "d8.processes"),
-    ("d8.models", "d8.files", "d8.causes"),
+    ("d8.models", "d8.files", "d8.causes", "d8.locale", "d8.host_names"),
     ("d8.errors",),
     ("d8.messages",),
 )

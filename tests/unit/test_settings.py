@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from d8.actions.advice import settings_warnings
 from d8.errors import SettingsError
+from d8.locale import translation
 from d8.settings import load_settings, read_settings
 
 FILE = Path("/nowhere/.env")
@@ -55,3 +57,37 @@ def test_the_environment_wins_over_the_file(tmp_path):
 def test_secrets_are_listed_for_masking():
     settings = read_settings({"GIT_TOKEN": "ghp_1234567", "SLAVE_AUTH_TOKEN": "x" * 20}, FILE)
     assert set(settings.secrets) == {"ghp_1234567", "x" * 20}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("D8_SLAVE_BIND", "not an address!"),
+        ("D8_SLAVE_BIND", "pi.local"),
+        ("D8_MASTER_ADDRESS", "a b;c"),
+        ("D8_MASTER_ADDRESS", "192.168.4.2:7600"),
+        ("D8_MASTER_ADDRESS", "999.1.1.1"),
+    ],
+)
+def test_what_is_no_address_is_told_before_it_travels(variable, value):
+    with pytest.raises(SettingsError, match=variable):
+        read_settings({variable: value}, FILE)
+
+
+@pytest.mark.parametrize("address", ["192.168.4.2", "fd00::5", "master.vpn.example", "pi"])
+def test_addresses_and_names_of_the_master_pass(address):
+    assert read_settings({"D8_MASTER_ADDRESS": address}, FILE).master_address == address
+
+
+def test_problems_are_told_in_the_operators_language():
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"D8_SLAVE_PORT": "99999", "D8_INSTALLER_DAYS": "0"}, FILE)
+    told = caught.value.message.text(translation("es"))
+    assert "debe ser un número de puerto" in told and "de 1 a 90" in told and "must" not in told
+
+
+def test_a_git_token_over_plain_http_is_warned_about():
+    values = {"GIT_TOKEN": "ghp_1234567", "D8_REPO_URL": "http://git.example/d8.git"}
+    [warning] = settings_warnings(read_settings(values, FILE))
+    assert "GIT_TOKEN" in str(warning)
+    assert settings_warnings(read_settings({**values, "D8_REPO_URL": "https://git.example/d8.git"}, FILE)) == []

@@ -38,7 +38,6 @@ BUILD_WORDS = {
     BuildStatus.DETACHED.value: (message("detached"), "warn"),
 }
 LONGEST_OUTPUT_LINES = 12
-SECRET_SETTINGS = frozenset({"slave_auth_token", "git_token", "telegram_bot_token"})
 
 
 def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: str | None) -> None:
@@ -189,7 +188,7 @@ def draw_settings(screen: Screen, settings: Settings) -> None:
     rows: list[list[Text | str]] = []
     for setting in SETTINGS:
         value = getattr(settings, setting.attribute)
-        if setting.attribute in SECRET_SETTINGS:
+        if setting.is_secret:
             shown = screen.text(message("(set, hidden)")) if value else screen.text(message("(empty)"), "note")
         elif isinstance(value, bool):
             shown = Text("on" if value else "off")

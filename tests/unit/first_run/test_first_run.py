@@ -11,9 +11,10 @@ import pytest
 
 from d8.errors import D8Error
 from d8.first_run import venv_package
-from d8.first_run.env_file import ensure_env_file, fill_in, language_of_locale
+from d8.first_run.env_file import ensure_env_file, fill_in
 from d8.first_run.environment import STAMP, STARTED, Environment, only_one_at_a_time
 from d8.first_run.pip_progress import PipProgress, count_requirements
+from d8.locale import language_of_locale
 from d8.processes import ProcessResult, run
 
 LOCKED = """\
