@@ -90,6 +90,7 @@ def test_a_slave_of_an_older_commit_is_built_again_and_a_failed_rebuild_leaves_t
     assert (again["status"], again["master_commit"]) == ("success", second)
     wait_for_agent(moving, bare_host, second)
     assert len(bare_host.run("ls /opt/d8-agent/releases").stdout.split()) == 2  # the new one, and one to go back to
+    assert bare_host.run("ls -A /etc/d8-agent/bootstrap/jobs").stdout == ""  # a rebuild runs in the bootstrap's copy
 
 
 def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
