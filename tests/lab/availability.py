@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.lab import cgroups, machine
 from tests.lab.errors import LabError, LabUnavailable
 
-PACKAGES = ("systemd-container", "debootstrap", "iproute2", "iptables", "util-linux")
-TOOLS = ("systemd-nspawn", "debootstrap", "ip", "iptables", "unshare", "nsenter", "setpriv")
+PACKAGES = ("systemd-container", "debootstrap", "iproute2", "iptables", "util-linux", "openssh-client")
+TOOLS = ("systemd-nspawn", "debootstrap", "ip", "iptables", "unshare", "nsenter", "setpriv", "ssh")
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,17 @@ def test_another_kind_of_host_key_can_be_the_accepted_one(master: Master, ssh_ho
     assert "none of this master's keys" in master.json(*words, expect=4)["error"]  # and ssh insists on that one
 
 
+def test_another_port_has_a_pin_of_its_own(master: Master, ssh_host: Host) -> None:
+    ssh_host.run("/usr/sbin/sshd -p 2222")
+    words = ("bootstrap", f"pi@{ssh_host.address}:2222", "--yes")
+    assert fingerprint_of(ssh_host) in master.json(*words, expect=4)["error"]
+    refused = master.json(*words, "--accept-host-key", fingerprint_of(ssh_host), expect=4)
+    assert "none of this master's keys" in refused["error"]
+    assert (master.data / "ssh" / "known_hosts").read_text().startswith(f"[{ssh_host.address}]:2222 ssh-ed25519 ")
+    assert "none of this master's keys" in master.json(*words, expect=4)["error"]
+    assert "is not known yet" in master.json("bootstrap", ssh_host.address, "--yes", expect=4)["error"]
+
+
 def test_a_key_with_a_passphrase_asks_for_it(master: Master, ssh_host: Host, tmp_path: Path, open_terminal) -> None:
     locked = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "open sesame", "-f", str(locked)], check=True)

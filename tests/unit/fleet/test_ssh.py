@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,9 @@ NAUGHTY_PASSWORDS = [
     "-n",
     "x" * 1000,
 ]
+
+
+needs_openssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="OpenSSH's client is not installed here")
 
 
 class TestTarget:
@@ -94,6 +98,7 @@ class TestCommandLine:
         assert "ConnectTimeout=5" in options and "IdentitiesOnly=yes" in options
         assert words[words.index("-i") + 1] == f"{tmp_path}/100%% key"
 
+    @needs_openssh
     def test_the_real_ssh_understands_every_option(self) -> None:
         words = [str(word) for word in ssh_command(Target("host"), 5, ("StrictHostKeyChecking=yes",), "true")]
         shown = subprocess.run(["ssh", "-G", *words[1:]], capture_output=True, text=True)
@@ -106,6 +111,7 @@ class TestCommandLine:
 
 
 class TestHostKeys:
+    @needs_openssh
     def test_the_fingerprint_is_sshs_own(self, tmp_path: Path) -> None:
         assert ED25519.fingerprint == ED25519_FINGERPRINT
         (tmp_path / "key.pub").write_text(f"{OTHER.kind} {OTHER.text}\n")
@@ -281,6 +287,7 @@ class TestRun:
 
 
 class TestKeyFile:
+    @needs_openssh
     def test_an_encrypted_key_a_plain_one_and_none(self, tmp_path: Path) -> None:
         for name, passphrase in (("plain", ""), ("locked", "open sesame")):
             words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(tmp_path / name)]
