@@ -314,7 +314,7 @@ SETTINGS: tuple[Setting, ...] = (
         _seconds(0, 300),
         "Seconds that a new agent must stay up to count.",
     ),
-    Setting("D8_FAN_OUT", "fan_out", "32", _whole_number(1, 128), "Slaves that are asked at the same time."),
+    Setting("D8_FAN_OUT", "fan_out", "32", _whole_number(1, 128), "Slaves that are asked or built at the same time."),
     Setting(
         "D8_STRATEGIES",
         "strategies",
