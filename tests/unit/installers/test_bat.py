@@ -73,10 +73,10 @@ def check_line(line: str) -> None:
     """Nothing of a value is a command: variables are the script's own, special signs are escaped or between quotes."""
     expanded = re.sub(r"%%", "", line)
     assert set(re.findall(r"%([^%]*)%", re.sub(r"%(~f0|~1|\*)", "", expanded))) <= {"D8_PYTHON", "ERRORLEVEL"}, line
-    assert "!" not in line or line.startswith(("rem ", "echo("))
+    assert "!" not in line or line.startswith(("rem ", "echo "))
     if line.startswith("rem"):
         assert not set("%^&|<>") & set(line), line
-    elif line.startswith("echo("):
+    elif line.startswith("echo "):
         assert not re.search(r"(?<!\^)[&|<>\"]", line), line
     else:
         outside = re.sub(r'"[^"]*"', "", line)
