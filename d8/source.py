@@ -45,7 +45,12 @@ def archive(commit: str, folder: Path = PROJECT_DIR) -> bytes:
     """Given a commit, return what a slave needs of it as tar.gz. Raises BuildFailed when git can't make it."""
     made = _git(folder, "archive", "--format=tar.gz", commit, *SLAVE_PATHS)
     if made.exit_code != 0:
-        raise BuildFailed("git archive of {commit} failed: {reason}", commit=commit, reason=made.stderr.strip())
+        raise BuildFailed(
+            "git archive of {commit} failed: {reason}",
+            "Is the checkout whole? If git fsck complains there, clone it again.",
+            commit=commit,
+            reason=made.stderr.strip(),
+        )
     return made.stdout
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from d8.errors import D8Error, UsageError
+from d8.messages import message
 
 FOLDER = "build_logs"
+UNREADABLE = "Is it yours? A damaged one can be removed: the others do not need it."
 _STEM = re.compile(r"build_(?P<slave>.+)_(?P<moment>\d{4}-\d\d-\d\d_\d{6})(?:_(?P<number>\d+))?\Z")
 
 
@@ -61,9 +63,11 @@ def read_log(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise D8Error("the log {path} can't be read: {reason}", path=path, reason=error) from error
+        raise D8Error("the log {path} can't be read: {reason}", UNREADABLE, path=path, reason=error) from error
     if not isinstance(document, dict):
-        raise D8Error("the log {path} can't be read: {reason}", path=path, reason="not an object")
+        raise D8Error(
+            "the log {path} can't be read: {reason}", UNREADABLE, path=path, reason=message("it holds no build")
+        )
     return document
 
 

@@ -81,7 +81,11 @@ class Demo:
         if done.exit_code == 127:
             return ""
         if done.exit_code != 0:
-            raise D8Error("curl failed: {reason}", reason=done.stderr.strip()[-500:])
+            raise D8Error(
+                "curl failed: {reason}",
+                "Start the demo again; if it repeats, start_d8.py doctor may say why.",
+                reason=done.stderr.strip()[-500:],
+            )
         return done.text
 
     def say_goodbye(self) -> None:

@@ -40,7 +40,12 @@ def hosts_of_file(path: Path) -> list[NamedHost]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("the list {path} can't be read: {reason}", path=path, reason=error) from error
+        raise UsageError(
+            "the list {path} can't be read: {reason}",
+            "Name a text file with one address or name a line.",
+            path=path,
+            reason=error,
+        ) from error
     found = [
         NamedHost(host.text, f"{path.name}:{number}")
         for number, line in enumerate(lines, start=1)

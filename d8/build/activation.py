@@ -195,7 +195,7 @@ class Activation:
             "The guard on the slave puts the bootstrap back by itself; then build again.",
             seconds=f"{seconds:g}",
             mode=mode,
-            last=last or "-",
+            last=last.message if last else "-",
         )
 
     def _issue(self, kind: CredentialKind) -> Issued:

@@ -38,7 +38,11 @@ def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step, replayable
     try:
         facts = preflight.read(result.stdout)
     except ValueError as error:
-        raise BuildFailed("the host's answer can't be read: {reason}", reason=error) from error
+        raise BuildFailed(
+            "the host's answer can't be read: {reason}",
+            "The answer is in the build log; is the Python on the slave in order?",
+            reason=error,
+        ) from error
     step.outcome = message(
         "{os}, {architecture}; user {user}, {privilege}",
         os=facts.os_name,

@@ -13,7 +13,7 @@ import click
 
 from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
-from d8.errors import ExitCode, UsageError
+from d8.errors import Cancelled, ExitCode, UsageError
 from d8.messages import message
 from d8.models import StrategyName
 
@@ -216,7 +216,7 @@ def remove(run: Run, name: str, forget: bool) -> ExitCode:
     found = run.workplace.registry.slave(name)
     question = message("Uninstall the agent on {slave} and forget the slave?", slave=found.slave_id)
     if not run.confirmed(question):
-        return ExitCode.FAILED
+        raise Cancelled("Nothing was done.")
     removal = remove_slave(run.workplace, found.slave_id, forget)
     run.answer(removal.as_json(), lambda screen: draw_removal(screen, removal))
     return ExitCode.DONE

@@ -14,6 +14,8 @@ from d8.menu.views.results import draw_report
 from d8.messages import message
 from d8.models import BuildReport, BuildStatus
 
+AGAIN = "Start the demo again; if it repeats, start_d8.py doctor may say why."
+
 
 def run_demo(run: Run, keep: bool) -> ExitCode:
     """Given whether to keep the slave, run the demo and say what to try next. Cleans up after Ctrl+C as well."""
@@ -67,7 +69,7 @@ def _checked(answer: str) -> dict[str, Any]:
     try:
         document = json.loads(answer)
     except ValueError as error:
-        raise BuildFailed("the agent's answer is not JSON: {answer}", answer=answer[:200]) from error
+        raise BuildFailed("the agent's answer is not JSON: {answer}", AGAIN, answer=answer[:200]) from error
     if not isinstance(document, dict) or "hostname" not in document:
-        raise D8Error("the agent's answer is not the one expected: {answer}", answer=answer[:200])
+        raise D8Error("the agent's answer is not the one expected: {answer}", AGAIN, answer=answer[:200])
     return document

@@ -1,6 +1,7 @@
 """Sent to the slave over standard input and run there by `python3 -I -`: prints one JSON object with the host's facts.
 
-Standard library and Python 3.9 only; changes nothing on the host; every question that fails answers null.
+Standard library and Python 3.9 only; changes nothing on the host; a question that fails answers null,
+false or nothing.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import requests
 from d8.causes import innermost_cause
 from d8.errors import D8Error
 from d8.masking import Masker
+from d8.messages import message
 from d8.settings import Settings
 
 LONGEST_TEXT = 4096  # UTF-16 units, Telegram's limit for one message
@@ -72,7 +73,9 @@ class Telegram:
                 problem = TelegramFailed(
                     "Telegram can't be reached: {reason}",
                     "Is the internet there, and TELEGRAM_API_URL right?",
-                    reason=self._masker.mask(_reason(error)),
+                    reason=message("no answer in time")
+                    if isinstance(error, requests.Timeout)
+                    else self._masker.mask(_reason(error)),
                 )
         # Raised outside the handler, so that no traceback carries the library's error with the URL in it.
         if problem:
@@ -100,7 +103,11 @@ class Telegram:
             seconds = TelegramFailed.retry_after_seconds
             if isinstance(wait, (int, float)) and wait > 0:
                 seconds = float(wait)
-            failure = TelegramFailed("Telegram asks to wait {seconds} s", seconds=f"{seconds:g}")
+            failure = TelegramFailed(
+                "Telegram asks to wait {seconds} s",
+                "D8 sends it again later; now: start_d8.py requests --send",
+                seconds=f"{seconds:g}",
+            )
             failure.retry_after_seconds = seconds
             raise failure
         if response.status_code in (401, 404):
@@ -113,7 +120,12 @@ class Telegram:
                 "Correct TELEGRAM_CHAT_ID, and write to the bot once so that it may answer.",
                 said=said,
             )
-        raise TelegramFailed("Telegram has a problem (HTTP {status}): {said}", status=response.status_code, said=said)
+        raise TelegramFailed(
+            "Telegram has a problem (HTTP {status}): {said}",
+            "D8 sends it again later; now: start_d8.py requests --send",
+            status=response.status_code,
+            said=said,
+        )
 
 
 def telegram_of(settings: Settings, is_hurried: bool = False) -> Telegram | None:
@@ -155,8 +167,6 @@ def _printable(text: str) -> str:
 
 def _reason(error: Exception) -> str:
     """The innermost cause in a few words; the outer ones quote the URL, and with it the token."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
     cause = innermost_cause(error)
     return cause.strerror or type(cause).__name__ if isinstance(cause, OSError) else type(cause).__name__
 

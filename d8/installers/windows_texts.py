@@ -10,16 +10,16 @@ SPANISH_ON_WINDOWS = {
     "usage": "Uso: install_slave_....bat [--start] [--uninstall] [--dir CARPETA] [--help]",
     "help_start": "--start        además lo inicia; sigue en marcha al cerrar la ventana, no tras un reinicio",
     "clock_behind": "AVISO: el reloj de esta máquina dice %s, antes de que se generara este instalador (%s): está mal. "
-    "Se continúa; póngalo en hora con: w32tm /resync",
-    "clock_expired_hint": "Genere otro en el master (opción 10). Si el reloj está mal: w32tm /resync",
+    "Se continúa; ponlo en hora con: w32tm /resync",
+    "clock_expired_hint": "Genera otro en el master (opción 10). Si el reloj está mal: w32tm /resync",
     "python_missing": "No se encuentra Python 3.9 o posterior (se probó «py -3» y «python»).",
-    "python_missing_hint": "Instálelo y ejecute de nuevo este archivo:",
+    "python_missing_hint": "Instálalo y ejecuta de nuevo este archivo:",
     "not_private": "AVISO: no se pudieron restringir los permisos de %s: otros usuarios podrían leer la clave.",
-    "firewall": "Si el master no llega hasta aquí, abra el puerto (consola de administrador):",
+    "firewall": "Si el master no llega hasta aquí, abre el puerto (consola de administrador):",
     "only_commands": "En Windows el master puede ejecutar comandos, pero no construir un slave: el agente necesita "
-    "systemd. Para un slave, use WSL 2 (wsl --install) y el instalador .sh dentro.",
+    "systemd. Para un slave, usa WSL 2 (wsl --install) y el instalador .sh dentro.",
     "still_old": 'El servidor en marcha usa todavía los archivos anteriores. Para reiniciarlo: "%s" --start',
-    "remove_failed": "No se pudo borrar %s: cierre lo que lo use y repita.",
+    "remove_failed": "No se pudo borrar %s: cierra lo que lo use y repite.",
 }
 
 ENGLISH_ON_WINDOWS = {

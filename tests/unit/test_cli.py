@@ -161,6 +161,14 @@ class TestFleet:
         assert removal["forgotten"] and not removal["uninstalled"] and "may still run" in removal["warning"]
         assert ask(capsys, "slaves")["slaves"] == []
 
+    def test_a_no_to_removing_says_that_nothing_was_done(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("d8.cli.run.Run.confirmed", lambda *_: False)
+        assert main(["remove", "127.0.0.1"]) == ExitCode.FAILED
+        assert "Nothing was done." in capsys.readouterr().err
+        assert len(ask(capsys, "slaves")["slaves"]) == 1
+
     def test_removing_asks_and_where_nobody_can_be_asked_it_is_wrong_usage(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -249,6 +257,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(data: Path) -> None:
     code = f"{sys.executable} {PROJECT}/start_d8.py doctor --json | head -c 1"
     done = subprocess.run(["bash", "-c", code + "; exit ${PIPESTATUS[0]}"], capture_output=True, text=True)
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert done.stdout == "{" and done.returncode in (ExitCode.DONE, ExitCode.FAILED, ExitCode.PARTLY_DONE)
 
 
 def test_a_start_takes_under_a_second(data: Path) -> None:
