@@ -3,6 +3,7 @@
 ARG D8_DOCKER_BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${D8_DOCKER_BASE_IMAGE} AS libraries
+LABEL d8-agent=libraries
 COPY wheels /wheels
 COPY slave_agent/requirements.txt slave_agent/requirements-psutil.txt /wheels/
 RUN pip="$(echo /wheels/pip-*.whl)/pip" && python3 "$pip" install --target /opt/d8/libraries --compile \
@@ -10,6 +11,7 @@ RUN pip="$(echo /wheels/pip-*.whl)/pip" && python3 "$pip" install --target /opt/
         --root-user-action ignore -r /wheels/requirements.txt -r /wheels/requirements-psutil.txt
 
 FROM ${D8_DOCKER_BASE_IMAGE}
+LABEL d8-agent=agent
 RUN if ! command -v systemctl >/dev/null || ! command -v journalctl >/dev/null; then \
         apt-get update -q && apt-get install -q -y --no-install-recommends systemd && rm -rf /var/lib/apt/lists/*; \
     fi

@@ -138,11 +138,16 @@ def build(release: str, commit: str, base: str, wheels: tuple[str, ...], needs_n
     words = ("--build-arg", f"D8_DOCKER_BASE_IMAGE={base}", "--tag", image, "--file", f"{release}/Dockerfile")
     made = command("docker", "build", *network, *words, release)
     noted = ShellCommand(f"echo {shlex.quote(image)} > {shlex.quote(release)}/image")
-    steps = brought.and_then(made).and_then(command("rm", "-rf", context)).and_then(noted)
+    steps = brought.and_then(made).and_then(prune()).and_then(command("rm", "-rf", context)).and_then(noted)
     return script("umask 022").and_then(steps)
 
 
+def prune() -> ShellCommand:
+    """Return the command that removes what our builds left without a name."""
+    return command("docker", "image", "prune", "--force", "--filter", "label=d8-agent")
+
+
 def remove_image(commit: str) -> ShellCommand:
-    """Given a commit, return the command that removes its image and the layers that a broken build left."""
+    """Given a commit, return the command that removes its image and what a broken build left."""
     image = command("docker", "image", "rm", "--force", f"{IMAGE}:{commit}")
-    return ShellCommand(f"{image.line} >/dev/null 2>&1; true")
+    return ShellCommand(f"{image.line} >/dev/null 2>&1; {prune().line}")

@@ -27,7 +27,8 @@ from slave_agent.activation.layout import Layout
 FIRST_PASSED_DESCRIPTOR = 3
 LISTEN, NOTIFY = "listen.sock", "notify.sock"
 TOLD_TO_SYSTEMD = (b"READY=", b"STOPPING=", b"WATCHDOG=", b"STATUS=")
-DAEMON_PATIENCE_SECONDS = 30.0
+DAEMON_PATIENCE_SECONDS = 20.0  # four such starts have to fit into the unit's StartLimitIntervalSec
+DAEMON_ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 STOP_SECONDS = "4"
 
@@ -96,7 +97,9 @@ def wait_for_docker(runner: Commands) -> None:
     """Wait for Docker, which may be starting as well. Raises ActivationError when it does not answer in time."""
     deadline = time.monotonic() + DAEMON_PATIENCE_SECONDS
     while True:
-        asked = runner.run(["docker", "version", "--format", "{{.Server.Version}}"])
+        asked = runner.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"], timeout_seconds=DAEMON_ANSWER_SECONDS
+        )
         if asked.is_ok:
             return
         if time.monotonic() >= deadline:
