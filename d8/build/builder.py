@@ -20,10 +20,11 @@ from d8.build.control import Control, Orders, Stopped, Wish
 from d8.build.events import Observer, StepName
 from d8.build.examination import settle_identity, warnings_for
 from d8.build.identity import marked
+from d8.build.opening import Opening, open_build, words_about
 from d8.build.progress import Progress
 from d8.build.provision import bring_source, install_prerequisites
 from d8.build.recorder import RemoteShell, last_output
-from d8.build.recording import Recording, read_recording, unsettled
+from d8.build.recording import unsettled
 from d8.build.registration import register, warn_of_reboot
 from d8.build.resume import facts_for_resumed, give_up
 from d8.build.retry import RetryPolicy
@@ -77,8 +78,7 @@ class BuildD8Slave:
         self._logs = settings.data_dir / "build_logs"
         self._log: BuildLog
         self._progress: Progress
-        self._recording = Recording()
-        self._former: UnfinishedBuild | None = None
+        self._opening: Opening
         self._shell: RemoteShell | None = None
         self._context: BuildContext | None = None
 
@@ -86,22 +86,16 @@ class BuildD8Slave:
         """Run the steps and return how it ended: a failed build is a report with its reason, not an exception."""
         try:
             with only_builder_of(self._logs, self._address):
-                self._open_log(find_unfinished(self._logs, self._address))
+                self._open(find_unfinished(self._logs, self._address))
                 return self._run()
         except Refused as error:
-            self._open_log(None)
+            self._open(None)
             return self._failed(error)
 
-    def _open_log(self, former: UnfinishedBuild | None) -> None:
-        """Go on with the log of an unfinished build, if that is wanted and of this commit; else begin one."""
-        started = datetime.now().astimezone()
-        if former and self._options.resumes and former.commit == _commit_of_this_master():
-            self._log = BuildLog.reopen(former.path, former.document, self._masker)
-            self._recording = read_recording(former.document)
-            self._log.resume(started)
-        else:
-            self._log = BuildLog(self._logs, self._slave_id, self._address.host, started, self._masker)
-            self._former = former
+    def _open(self, former: UnfinishedBuild | None) -> None:
+        commit = _commit_of_this_master() if self._options.resumes else None
+        self._opening = open_build(self._logs, self._address, former, commit, self._masker)
+        self._log = self._opening.log
         self._progress = Progress(self._observer, self._log)
 
     def _run(self) -> BuildReport:
@@ -129,7 +123,9 @@ class BuildD8Slave:
 
     def _build(self) -> Slave:
         commit = self._commit_to_send()
-        self._tell_of_earlier_build(commit)
+        words = words_about(self._opening, self._options.resumes, self._address, commit)
+        if words:
+            self._progress.tell(words)
         connectivity = Connectivity(self._address, self._settings, self._registry, self._sleep)
         with self._progress.step(StepName.CONNECTIVITY) as step:
             server = connectivity.find_server(commit, self._progress, step)
@@ -153,29 +149,12 @@ class BuildD8Slave:
             self._progress.warn(message(text, commit=commit.short))
         return commit
 
-    def _tell_of_earlier_build(self, commit: Commit) -> None:
-        if self._log.document["resumed"]:
-            text = "going on with the build of {moment}: {count} commands are done"
-            done = sum(not one.is_running for one in self._recording.commands)
-            self._progress.tell(message(text, moment=str(self._log.document["timestamp"])[:19], count=done))
-        elif self._former and not self._options.resumes:
-            text = "the build of {moment} was not finished (--resume would go on with it): it is begun anew"
-            self._progress.tell(message(text, moment=self._former.moment))
-        elif self._former:
-            text = "the unfinished build of {moment} was of commit {found}, not {wanted}: it is begun anew"
-            found = str(self._former.commit)[:10]
-            self._progress.tell(message(text, moment=self._former.moment, found=found, wanted=commit.short))
-        elif self._options.resumes:
-            self._progress.tell(
-                message("there is no unfinished build of {address}: it is begun", address=self._address)
-            )
-
     def _prepare(self, client: SlaveClient, connectivity: Connectivity, commit: Commit) -> BuildContext:
         """Steps 2 to 4: the host's facts, what has to be there, the source."""
         shell = self._shell_of(client)
         with self._progress.step(StepName.PREFLIGHT) as step:
             seconds = self._settings.command_timeout_seconds
-            facts = facts_for_resumed(shell, self._recording, seconds, self._progress, step)
+            facts = facts_for_resumed(shell, self._opening.recording, seconds, self._progress, step)
             identity = settle_identity(self._address, facts, self._registry, connectivity.answers_elsewhere)
             if identity.displaced:
                 former = identity.displaced
@@ -212,11 +191,11 @@ class BuildD8Slave:
             self._progress.observer,
             self._sleep,
             control=self._control,
-            recording=self._recording,
+            recording=self._opening.recording,
         )
-        if self._former:
-            give_up(self._former, client, self._masker, self._progress)
-        self._shell.wait_for(unsettled(self._log.document, self._recording))
+        if self._opening.given_up:
+            give_up(self._opening.given_up, client, self._masker, self._progress)
+        self._shell.wait_for(unsettled(self._log.document, self._opening.recording))
         return self._shell
 
     def _install(self, context: BuildContext, client: SlaveClient) -> Built:
@@ -249,7 +228,7 @@ class BuildD8Slave:
         client.confirm()
         client.close()
         self._name((client.credential.slave_id if client.credential else None) or self._slave_id)
-        trying = self._log.document["trying"] if self._log.document["resumed"] else None
+        trying = self._log.document["trying"] if self._opening.is_resumed else None
         return self._register(agent, Built(StrategyName(trying["strategy"]), agent) if trying else None)
 
     def _register(self, agent: AgentFacts, built: Built | None) -> Slave:
