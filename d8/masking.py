@@ -44,15 +44,11 @@ class Masker:
     """Replaces known secrets in text. Given the secrets; values under four characters are ignored."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(dict.fromkeys(secret for secret in secrets if len(secret) >= SHORTEST_SECRET))
-        forms = {form for secret in self._secrets for form in encodings_of(secret) if len(form) >= SHORTEST_SECRET}
+        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        forms = {form for secret in known for form in encodings_of(secret) if len(form) >= SHORTEST_SECRET}
         ordered = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
         self.longest = len(ordered[0]) if ordered else 0
-
-    def including(self, *secrets: str) -> Masker:
-        """Return a masker that hides these values too."""
-        return Masker((*self._secrets, *secrets))
 
     def mask(self, text: str) -> str:
         """Given text, return it with every known secret replaced by ***."""

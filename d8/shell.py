@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-SUDO = ("sudo", "-n")
-
 
 @dataclass(frozen=True)
 class ShellCommand:

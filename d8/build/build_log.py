@@ -67,10 +67,6 @@ class BuildLog:
         self.document["resumed"].append(now.isoformat())
         self._write()
 
-    def rename_slave(self, slave_id: str) -> None:
-        """Given another slave_id (the machine is known by another name), record it; the file keeps its name."""
-        self.note("slave_id", slave_id)
-
     def note(self, field: str, value: Any) -> None:
         """Given a field and its value, set it."""
         self.document[field] = value

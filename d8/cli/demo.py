@@ -34,7 +34,7 @@ def run_demo(run: Run, keep: bool) -> ExitCode:
         if not is_kept:
             demo.clean_up()
     if not is_kept:
-        run.screen.good(message("Nothing is left of the demo."))
+        run.screen.good(message("Nothing is left of the demo but packages in your cache folder."))
     document |= {"kept": is_kept, "folder": str(demo.folder) if is_kept else None}
     run.answer(document, lambda screen: draw_next_steps(screen, demo.folder if is_kept else None, report.slave_id))
     return report.exit_code

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +59,6 @@ class JobRequest:
     command: str
     timeout_seconds: float
     id: str
-    working_dir: str | None = None
     stdin: str | None = field(default=None, repr=False)
 
 
@@ -147,8 +145,6 @@ class SlaveClient:
     def start_job(self, request: JobRequest) -> None:
         """Given a command, start it as a job and return at once. The same id starts nothing twice."""
         body: Json = {"command": request.command, "timeout": request.timeout_seconds, "id": request.id, "wait": False}
-        if request.working_dir is not None:
-            body["working_dir"] = request.working_dir
         if request.stdin is not None:
             body["stdin"] = request.stdin
         self._call("POST", "/api/execute", json=body)
@@ -256,6 +252,3 @@ def _job(answer: Json) -> Job:
         duration_seconds=answer.get("duration_seconds") or 0.0,
         truncated=bool(answer.get("truncated")),
     )
-
-
-ClientFactory = Callable[[Address], SlaveClient]

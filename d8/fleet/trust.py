@@ -77,7 +77,7 @@ class FleetAuthority:
         path = self.certificate_path
         return _load(path.read_text()).not_valid_after_utc if path.exists() else None
 
-    def issue(self, common_name: str, hosts: list[str], lifetime_days: int = AGENT_DAYS) -> KeyPair:
+    def issue(self, common_name: str, hosts: list[str]) -> KeyPair:
         """Given a slave's name and all addresses and names by which it is reached, return its certificate and key."""
         self._ensure()
         authority = _load(self.certificate_path.read_text())
@@ -88,7 +88,7 @@ class FleetAuthority:
         issuer = str(authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
         builder = (
             _builder(
-                common_name, issuer, key.public_key(), signer.public_key(), self._clock(), timedelta(days=lifetime_days)
+                common_name, issuer, key.public_key(), signer.public_key(), self._clock(), timedelta(days=AGENT_DAYS)
             )
             .add_extension(x509.SubjectAlternativeName([_san(host) for host in dict.fromkeys(hosts)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
