@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from ipaddress import ip_address
-from pathlib import Path
 
 from d8.masking import Masker
 from d8.messages import Message, Translate, message
 from d8.models import BuildReport, BuildStatus, HumanRequest, StrategyFailure, StrategyName
+from d8.paths import home_short
 
 LONGEST_REASON = 400  # characters of one strategy's reason: the log has all of it
 NAMES = {
@@ -75,7 +75,7 @@ def telegram_text(request: HumanRequest, translate: Translate) -> str:
     parts = [
         message("🚨 INFRASTRUCTURE: slave installation failed"),
         Message("{description}", {"description": request.description}),
-        message("Log: {path}", path=_short(request.log_file)),
+        message("Log: {path}", path=home_short(request.log_file)),
         message("The Congress tried no remedies by itself.\nIt needs a person. Request {number}.", number=request.id),
     ]
     if request.failures > 1:
@@ -110,11 +110,3 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _short(path: Path) -> str:
-    """The path with ~ for the home folder, as people write it."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(path)

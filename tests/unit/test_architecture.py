@@ -24,7 +24,7 @@ MASTER_LAYERS = (
     ("d8.first_run",),
     ("d8.source",),
     ("d8.shell", "d8.masking", "d8.settings", "d8.processes"),
-    ("d8.models", "d8.files", "d8.causes", "d8.locale", "d8.host_names"),
+    ("d8.models", "d8.files", "d8.causes", "d8.locale", "d8.host_names", "d8.paths"),
     ("d8.errors",),
     ("d8.messages",),
 )

@@ -18,11 +18,11 @@ from d8.build.events import BuildEvent, CommandStarted, Notice, Observer, Output
 from d8.fleet.names import Address
 from d8.menu.views.durations import clock, duration
 from d8.menu.views.printable import printable
-from d8.menu.views.results import home_short
 from d8.menu.views.screen import MARGIN, Screen
 from d8.menu.views.tables import build_word
 from d8.messages import message
 from d8.models import BuildReport, BuildStatus
+from d8.paths import home_short
 
 STEPS = list(StepName)
 REFRESHES_PER_SECOND = 4

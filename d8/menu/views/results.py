@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.text import Text
 
 from d8.actions.installer import InstallerMade
@@ -14,6 +12,7 @@ from d8.menu.views.requests import draw_diagnosis, draw_escalation
 from d8.menu.views.screen import Screen
 from d8.messages import Message, message
 from d8.models import BuildReport, BuildStatus, Scope, Slave
+from d8.paths import home_short
 
 KEPT_BY = {
     Scope.SYSTEM: message("systemd"),
@@ -21,14 +20,6 @@ KEPT_BY = {
     Scope.CRON: message("cron"),
     Scope.NOHUP: message("nothing (nohup)"),
 }
-
-
-def home_short(path: Path) -> str:
-    """Given a path, return it with ~ for the home folder, as people write it."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(path)
 
 
 def draw_installer(screen: Screen, made: InstallerMade) -> None:

@@ -15,10 +15,11 @@ from d8.actions.execute import Execution
 from d8.actions.status import ANSWERING, SlaveState, SlaveStatus
 from d8.menu.views.durations import duration
 from d8.menu.views.printable import printable
-from d8.menu.views.results import draw_reboot_warning, home_short, slave_facts
+from d8.menu.views.results import draw_reboot_warning, slave_facts
 from d8.menu.views.screen import Screen
 from d8.messages import Message, message
 from d8.models import BuildStatus, Slave
+from d8.paths import home_short
 from d8.settings import SETTINGS, Settings
 
 STATE_WORDS = {
