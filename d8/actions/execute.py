@@ -12,8 +12,7 @@ from d8.actions.fan_out import fan_out
 from d8.actions.workplace import Workplace
 from d8.errors import Cancelled, D8Error, ExitCode
 from d8.fleet.agent_client import JobRequest, SlaveClient
-from d8.fleet.connection import connect
-from d8.fleet.names import Address
+from d8.fleet.connection import connect_to_slave
 from d8.messages import NOTHING, Message, message
 from d8.models import CommandState, Slave
 
@@ -74,7 +73,7 @@ def executions_exit_code(executions: Sequence[Execution]) -> ExitCode:
 
 def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None, stop: threading.Event) -> Execution:
     try:
-        client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+        client = connect_to_slave(slave, workplace.settings, workplace.registry)
         try:
             return _run(client, slave, command, workplace.settings.command_timeout_seconds, write, stop)
         finally:

@@ -10,7 +10,7 @@ from typing import Any
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, Refused, SlaveUnreachable
 from d8.fleet.agent_client import presented_fingerprint
-from d8.fleet.connection import connect
+from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave
 from d8.fleet.names import Address
 from d8.messages import NOTHING, Message, message
 from d8.models import Slave
@@ -63,7 +63,7 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
 
 def _uninstall(workplace: Workplace, slave: Slave, sleep: Callable[[float], None]) -> None:
     address = Address(slave.address, slave.port)
-    client = connect(address, workplace.settings, workplace.registry)
+    client = connect_to_slave(slave, workplace.settings, workplace.registry, OWN_SERVERS)
     try:
         if client.health().get("mode") != "agent":
             raise Refused(

@@ -11,8 +11,7 @@ from typing import Any
 from d8.actions.fan_out import fan_out
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
-from d8.fleet.connection import connect
-from d8.fleet.names import Address
+from d8.fleet.connection import OWN_SERVERS, OtherServer, connect_to_slave
 from d8.messages import NOTHING, Message, message
 from d8.models import Slave
 
@@ -78,7 +77,7 @@ def slave_status(
     status = _ask(workplace, slave, master_commit)
     if status.state not in ANSWERING:
         return status, None
-    client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+    client = connect_to_slave(slave, workplace.settings, workplace.registry)
     try:
         return status, client.system()
     finally:
@@ -126,7 +125,7 @@ def fleet_exit_code(statuses: Sequence[SlaveStatus]) -> ExitCode:
 
 def _ask(workplace: Workplace, slave: Slave, master_commit: str | None) -> SlaveStatus:
     try:
-        client = connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+        client = connect_to_slave(slave, workplace.settings, workplace.registry, OWN_SERVERS)
         try:
             began = time.monotonic()
             health = client.health()
@@ -135,6 +134,8 @@ def _ask(workplace: Workplace, slave: Slave, master_commit: str | None) -> Slave
             client.close()
     except SlaveUnreachable as error:
         return SlaveStatus(slave, SlaveState.UNREACHABLE, detail=error.message, advice=error.hint)
+    except OtherServer as error:
+        return SlaveStatus(slave, SlaveState.OTHER_MACHINE, detail=error.message, advice=error.hint)
     except Refused as error:
         return SlaveStatus(slave, SlaveState.REFUSED, detail=error.message, advice=error.hint)
     except D8Error as error:

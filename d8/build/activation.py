@@ -140,7 +140,7 @@ class Activation:
         return enrolled, second
 
     def confirm(self, client: SlaveClient) -> None:
-        """Make it final: the installer's secrets die, the guard is disarmed, older credentials are forgotten."""
+        """Make it final: the installer's secrets die, the guard is disarmed."""
         deadline = self._clock() + self._settings.confirm_timeout_seconds
         while True:
             try:
@@ -150,9 +150,6 @@ class Activation:
                 if self._clock() > deadline:
                     raise
                 self._sleep(POLL_SECONDS)
-        rescue = self._registry.credentials(CredentialKind.RESCUE, self._slave_id)[0]
-        agent = client.credential.fingerprint if client.credential else ""
-        self._registry.drop_credentials(self._slave_id, {agent, rescue.fingerprint})
 
     def wait_until_undone(self) -> None:
         """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there."""

@@ -12,8 +12,10 @@ from d8.shell import ShellCommand, command, script
 
 SYSTEM_RELEASES = "/opt/d8-agent/releases"
 USER_RELEASES = ".local/share/d8-agent/opt/releases"
-# Roots and agents read a release; nobody but its owner writes it.
+# Roots and agents read a release; nobody but its owner writes it. One that was activated before steps aside, whole,
+# until the new one of the same commit is confirmed: it is what the slave goes back to.
 UNPACK = """set -e; umask 022
+if [ -e "$release/agent.json" ] && [ ! -e "$release.former" ]; then mv "$release" "$release.former"; fi
 rm -rf "$release" "$release.new"; mkdir -p "$release.new"
 tar -xzf "$archive" -C "$release.new" --no-same-owner --no-same-permissions
 cp "$release.new/slave_agent/activation/d8-activate" "$release.new/d8-activate"; chmod 755 "$release.new/d8-activate"
@@ -61,8 +63,9 @@ def unpack(archive: str, release: str, about: ReleaseFacts) -> ShellCommand:
 
 
 def remove(release: str) -> ShellCommand:
-    """Given a release's folder, return the command that removes it, finished or not."""
-    return command("rm", "-rf", release, f"{release}.new")
+    """Given a release's folder, return the command that removes it, finished or not; a former one comes back."""
+    back = f"if [ -e {shlex.quote(release)}.former ]; then mv {shlex.quote(release)}.former {shlex.quote(release)}; fi"
+    return command("rm", "-rf", release, f"{release}.new").and_then(script(back))
 
 
 def check(release: str, python: tuple[str, ...], options: tuple[str, ...] = ("-I",)) -> ShellCommand:

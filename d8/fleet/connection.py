@@ -8,9 +8,15 @@ from d8.errors import Refused
 from d8.fleet.agent_client import SlaveClient, presented_fingerprint
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
-from d8.models import Credential, CredentialKind
+from d8.models import Credential, CredentialKind, Slave
 from d8.settings import Settings
 
+
+class OtherServer(Refused):
+    """Another server than the wanted slave's answers at its address."""
+
+
+OWN_SERVERS = frozenset({CredentialKind.AGENT, CredentialKind.RESCUE})
 PLAIN = "plain:"  # in place of a fingerprint, for servers without TLS
 
 
@@ -40,7 +46,52 @@ def connect(address: Address, settings: Settings, registry: Registry) -> SlaveCl
     return SlaveClient(address, credential, tls=True, connect_timeout=settings.connect_timeout_seconds)
 
 
-def _connect_plain(address: Address, settings: Settings, registry: Registry) -> SlaveClient:
+def connect_to_slave(
+    slave: Slave,
+    settings: Settings,
+    registry: Registry,
+    kinds: frozenset[CredentialKind] = frozenset({CredentialKind.AGENT}),
+) -> SlaveClient:
+    """Given a registered slave and which of its servers may answer, return a client for that slave's own server.
+
+    Addresses change hands, and an installer's key pair is on many machines: neither the server of another slave nor a
+    fresh bootstrap is taken for this one. Raises OtherServer before anything is sent; else like connect.
+    """
+    address = Address(slave.address, slave.port)
+    if not settings.tls:
+        return _connect_plain(address, settings, registry, slave, kinds)
+    client = connect(address, settings, registry)
+    found = client.credential
+    if found is not None and found.slave_id == slave.slave_id and found.kind in kinds:
+        return client
+    client.close()
+    if found is None or found.slave_id is None:
+        raise OtherServer(
+            "a fresh bootstrap answers at the address of {slave}, not its agent",
+            "Build it (option 11) if it was set up anew. Nothing was sent.",
+            slave=slave.slave_id,
+        )
+    if found.slave_id != slave.slave_id:
+        raise OtherServer(
+            "{other} answers at the address of {slave}",
+            "Their addresses have changed: build each at its present address (option 11). Nothing was sent.",
+            other=found.slave_id,
+            slave=slave.slave_id,
+        )
+    raise OtherServer(
+        "the bootstrap answers on {slave}, not the agent",
+        "Build it again (option 11). Nothing was sent.",
+        slave=slave.slave_id,
+    )
+
+
+def _connect_plain(
+    address: Address,
+    settings: Settings,
+    registry: Registry,
+    slave: Slave | None = None,
+    kinds: frozenset[CredentialKind] = frozenset(CredentialKind),
+) -> SlaveClient:
     """Without TLS nothing proves who answers: the token goes by what the open health answer says the server is."""
     options = {"tls": False, "connect_timeout": settings.connect_timeout_seconds}
     probe = SlaveClient(address, None, tls=False, connect_timeout=settings.connect_timeout_seconds)
@@ -48,15 +99,12 @@ def _connect_plain(address: Address, settings: Settings, registry: Registry) -> 
         mode = probe.health().get("mode")
     finally:
         probe.close()
-    known = [
-        slave.slave_id for slave in registry.slaves() if (slave.address, slave.port) == (address.host, address.port)
-    ]
-    candidates: list[Credential] = []
-    if mode == "agent" and known:
-        candidates = registry.credentials(CredentialKind.AGENT, known[0])
-    elif known:
-        candidates = registry.credentials(CredentialKind.RESCUE, known[0])
-    candidates = [*candidates, *registry.credentials(CredentialKind.INSTALLER)]
+    here = [one for one in registry.slaves() if (one.address, one.port) == (address.host, address.port)]
+    owner = slave or (here[0] if here else None)
+    kind = CredentialKind.AGENT if mode == "agent" else CredentialKind.RESCUE
+    candidates = registry.credentials(kind, owner.slave_id) if owner and kind in kinds else []
+    if slave is None:
+        candidates = [*candidates, *registry.credentials(CredentialKind.INSTALLER)]
     for credential in candidates:
         if not credential.fingerprint.startswith(PLAIN) or _has_expired(credential):
             continue

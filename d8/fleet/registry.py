@@ -143,12 +143,6 @@ class Registry:
         with self._engine.connect() as connection:
             return [_credential(row) for row in connection.execute(query).mappings()]
 
-    def drop_credentials(self, slave_id: str, except_fingerprints: set[str]) -> None:
-        """Given a slave and the fingerprints that stay valid, forget its other credentials."""
-        with self._engine.begin() as connection:
-            stale = CREDENTIALS.c.fingerprint.not_in(except_fingerprints)
-            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.slave_id == slave_id, stale))
-
     def record(self, action: str, subject: str, result: str) -> None:
         """Given what was done to whom and how it ended, add a line to the audit log."""
         with self._engine.begin() as connection:

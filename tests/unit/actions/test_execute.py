@@ -59,7 +59,7 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
 
 def test_ctrl_c_cancels_the_command_on_every_slave(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     clients = {host: InMemoryClient() for host in HOSTS}
-    monkeypatch.setattr(module, "connect", lambda address, *_: clients[address.host])
+    monkeypatch.setattr(module, "connect_to_slave", lambda slave, *_: clients[slave.address])
 
     def interrupt() -> None:
         if all(client.started.wait(30) for client in clients.values()):
@@ -80,6 +80,6 @@ def test_ctrl_c_cancels_the_command_on_every_slave(workplace: Workplace, monkeyp
 def test_an_end_from_outside_is_told_in_words(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch, state: str, told: str
 ) -> None:
-    monkeypatch.setattr(module, "connect", lambda *_: InMemoryClient(state))
+    monkeypatch.setattr(module, "connect_to_slave", lambda *_: InMemoryClient(state))
     [execution] = execute(workplace, ["slave-192-0-2-1"], "sleep 400")
     assert told in str(execution.error) and execution.kind is ExitCode.FAILED

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -89,3 +90,9 @@ def test_installer_pairs_differ_and_have_pins_for_curl():
 def test_tokens_are_long_and_only_their_hash_goes_to_slaves():
     assert len(new_token()) >= 43 and new_token() != new_token()
     assert len(token_hash("ñ$ %")) == 64 and token_hash("ñ$ %") != token_hash("n$ %")
+
+
+def test_many_builds_that_begin_on_an_empty_folder_share_one_authority(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _number: FleetAuthority(tmp_path / "pki").certificate, range(8)))
+    assert len(made) == 1

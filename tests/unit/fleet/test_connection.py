@@ -1,0 +1,64 @@
+"""A registered slave is only itself: no other server that the master knows is taken for it, and no token leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from d8.fleet import connection
+from d8.fleet.connection import OWN_SERVERS, OtherServer, connect, connect_to_slave
+from d8.fleet.names import Address
+from d8.fleet.registry import Registry
+from d8.models import Credential, CredentialKind
+from tests.support.fakes import make_settings, make_slave
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A registry with one slave, and what its address presents, to be set by the test."""
+    registry = Registry(tmp_path / "data")
+    slave = make_slave("192.0.2.1")
+    registry.save_slave(slave)
+    for mark, kind, owner in [
+        ("own", CredentialKind.AGENT, slave.slave_id),
+        ("rescue", CredentialKind.RESCUE, slave.slave_id),
+        ("other", CredentialKind.AGENT, "slave-192-0-2-2"),
+        ("installer", CredentialKind.INSTALLER, None),
+    ]:
+        registry.save_credential(Credential(kind, mark, f"token-of-{mark}", owner), NOW)
+    presented = {"mark": "own"}
+    monkeypatch.setattr(connection, "presented_fingerprint", lambda *_: presented["mark"])
+    yield registry, slave, make_settings(tmp_path), presented
+    registry.close()
+
+
+def test_its_own_agent_is_it(fleet):
+    registry, slave, settings, _ = fleet
+    assert connect_to_slave(slave, settings, registry).credential.token == "token-of-own"
+
+
+@pytest.mark.parametrize(
+    ("mark", "says"), [("other", "slave-192-0-2-2"), ("installer", "fresh bootstrap"), ("rescue", "not the agent")]
+)
+def test_nobody_else_is_taken_for_it(fleet, mark, says):
+    registry, slave, settings, presented = fleet
+    presented["mark"] = mark
+    with pytest.raises(OtherServer, match=says) as caught:
+        connect_to_slave(slave, settings, registry)
+    assert "Nothing was sent" in str(caught.value.hint)
+
+
+def test_its_rescue_server_answers_where_that_is_wanted(fleet):
+    registry, slave, settings, presented = fleet
+    presented["mark"] = "rescue"
+    assert connect_to_slave(slave, settings, registry, OWN_SERVERS).credential.token == "token-of-rescue"
+
+
+def test_a_build_may_meet_any_server_of_this_master(fleet):
+    registry, slave, settings, presented = fleet
+    presented["mark"] = "installer"
+    assert connect(Address(slave.address), settings, registry).credential.kind is CredentialKind.INSTALLER
