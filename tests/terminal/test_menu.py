@@ -16,6 +16,7 @@ SPANISH_MENU = """
 
   >   1  Estado de la flota
       7  Logs de build
+      8  Solicitudes a personas
       9  Configuración y diagnóstico
      10  Generar Scripts
      11  Build & Registro Automático
@@ -29,6 +30,7 @@ ENGLISH_MENU = """
 
   >   1  Fleet status
       7  Build logs
+      8  Requests to people
       9  Settings and doctor
      10  Generate scripts
      11  Build & automatic registration
