@@ -58,6 +58,7 @@ class InMemoryBuilder:
         self, address: Address, settings: Settings, registry: Registry, observer: Observer, options: BuildOptions
     ) -> None:
         self._address, self._settings, self._registry, self._observer = address, settings, registry, observer
+        self._options = options
 
     def build(self) -> BuildReport:
         """Two steps, one line of output, then success, or failure for a host in `fails`."""

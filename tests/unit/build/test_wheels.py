@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -63,3 +66,26 @@ def test_cached_wheels_are_used_only_when_all_are_there_and_are_the_locked_ones(
     assert {wheel.name for wheel in cache.get()} == {"p0.whl", "p1.whl"}
     (cache.folder / "p1.whl").write_bytes(b"tampered")
     assert cache.get() == ()
+
+
+def test_of_many_builds_at_once_one_downloads_and_the_others_wait(cache, monkeypatch):
+    downloads = []
+
+    def download(self, folder, *_):
+        downloads.append(threading.get_ident())
+        time.sleep(0.1)
+        (folder / "p0.whl").write_bytes(b"one")
+        (folder / "p1.whl").write_bytes(b"two")
+        return True
+
+    monkeypatch.setattr(WheelCache, "_download", download)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _number: cache.get(), range(8)))
+    assert len(downloads) == 1 and all(len(wheels) == 2 for wheels in found)
+
+
+def test_a_failed_download_is_not_repeated_by_each_of_many_builds(cache, monkeypatch):
+    tried = []
+    monkeypatch.setattr(WheelCache, "_download", lambda *_: bool(tried.append(1)))
+    assert cache.get() == () and cache.get() == ()
+    assert len(tried) == 1
