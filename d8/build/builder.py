@@ -35,7 +35,7 @@ from d8.commands import release
 from d8.congress.congress import congress_of
 from d8.congress.diagnosis import diagnose_build
 from d8.congress.human_request import needs_a_person
-from d8.errors import Cancelled, D8Error, ExitCode, Refused
+from d8.errors import Cancelled, D8Error, ExitCode, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.names import Address, slave_id_for
 from d8.fleet.registry import Registry
@@ -101,6 +101,10 @@ class BuildD8Slave:
     def _run(self) -> BuildReport:
         try:
             slave = self._build()
+        except SlaveUnreachable as error:
+            # One that was to be resumed, and whose slave was not even reached, can be resumed as before.
+            is_as_before = self._opening.is_resumed and self._shell is None
+            return self._failed(error, BuildStatus.DETACHED if is_as_before else None)
         except D8Error as error:
             return self._failed(error)
         except Stopped as order:
@@ -128,6 +132,8 @@ class BuildD8Slave:
             self._progress.tell(words)
         connectivity = Connectivity(self._address, self._settings, self._registry, self._sleep)
         with self._progress.step(StepName.CONNECTIVITY) as step:
+            if self._opening.is_at_handover:
+                connectivity.let_swap_end()
             server = connectivity.find_server(commit, self._progress, step)
         if server.is_up_to_date:
             return self._adopt(server.client)

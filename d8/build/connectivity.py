@@ -18,6 +18,8 @@ from d8.settings import Settings
 from d8.source import Commit
 
 POLL_SECONDS = 0.5
+SWAP_SECONDS = 10.0
+UNDO_MARGIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,23 @@ class Connectivity:
         client.close()
         step.outcome = message("the agent gave the port back to the bootstrap")
         return Server(self._wait_for_bootstrap(), is_up_to_date=False)
+
+    def let_swap_end(self) -> None:
+        """After a master was killed at the handover: wait until the port has changed hands, or will not any more.
+
+        Then the agent answers, or the bootstrap still, or again; in between nobody may.
+        """
+        began = self._clock()
+        while self._clock() < began + self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS:
+            try:
+                client = connect(self._address, self._settings, self._registry)
+                mode = client.health().get("mode")
+                client.close()
+                if mode == "agent" or self._clock() > began + SWAP_SECONDS:
+                    return
+            except (SlaveUnreachable, Refused):
+                pass
+            self._sleep(POLL_SECONDS)
 
     def answers_elsewhere(self, address: Address, machine_id: str) -> bool:
         """Given another address and a machine-id, return whether a server that this master trusts has that id there."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from d8.build.build_log import BuildLog
+from d8.build.events import StepName
 from d8.build.recording import Recording, read_recording
 from d8.build.unfinished import UnfinishedBuild
 from d8.fleet.names import Address, slave_id_for
@@ -27,6 +28,12 @@ class Opening:
     def is_resumed(self) -> bool:
         """Whether this build began under another master process."""
         return bool(self.log.document["resumed"])
+
+    @property
+    def is_at_handover(self) -> bool:
+        """Whether the last that the earlier master did was to let the port change hands."""
+        commands = self.log.document["commands"]
+        return self.is_resumed and bool(commands) and commands[-1].get("step") == StepName.HANDOVER
 
 
 def open_build(
