@@ -16,6 +16,8 @@ SPANISH_ON_WINDOWS = {
     "python_missing_hint": "Instálalo y ejecuta de nuevo este archivo:",
     "not_private": "AVISO: no se pudieron restringir los permisos de %s: otros usuarios podrían leer la clave.",
     "firewall": "Si el master no llega hasta aquí, abre el puerto (consola de administrador):",
+    "help_uninstall": "--uninstall    detiene el servidor y sus trabajos, y borra su carpeta",
+    "agent_hint": "Vuelve a construirla desde el master (opción 11), o quítala allí antes (opción 16).",
     "only_commands": "En Windows el master puede ejecutar comandos, pero no construir un slave: el agente necesita "
     "systemd. Para un slave, usa WSL 2 (wsl --install) y el instalador .sh dentro.",
     "still_old": 'El servidor en marcha usa todavía los archivos anteriores. Para reiniciarlo: "%s" --start',
@@ -34,6 +36,8 @@ ENGLISH_ON_WINDOWS = {
     "python_missing_hint": "Install it and run this file again:",
     "not_private": "WARNING: the permissions of %s could not be narrowed: other users may be able to read the key.",
     "firewall": "If the master can't reach this machine, open the port (in an administrator's console):",
+    "help_uninstall": "--uninstall    stops the server and its jobs, and removes its folder",
+    "agent_hint": "Build it again from the master (option 11), or remove it there first (option 16).",
     "only_commands": "On Windows the master can run commands but not build a slave: the agent needs systemd. "
     "For a slave, use WSL 2 (wsl --install) and the .sh installer inside it.",
     "still_old": 'The running server still uses the old files. To restart it: "%s" --start',

@@ -12,6 +12,8 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support.master import Master
 
+LEFT_BY_A_BUILD = "/opt/d8-agent* /etc/d8-agent* /var/lib/d8-agent* /run/d8-agent* /etc/systemd/system/d8-* ~/d8_slave"
+
 
 @pytest.fixture
 def master(tmp_path, lab: Lab) -> Master:
@@ -91,6 +93,28 @@ def test_a_slave_of_an_older_commit_is_built_again_and_a_failed_rebuild_leaves_t
     wait_for_agent(moving, bare_host, second)
     assert len(bare_host.run("ls /opt/d8-agent/releases").stdout.split()) == 2  # the new one, and one to go back to
     assert bare_host.run("ls -A /etc/d8-agent/bootstrap/jobs").stdout == ""  # a rebuild runs in the bootstrap's copy
+
+
+def test_a_slave_whose_master_is_lost_is_emptied_by_the_script_and_built_by_another_master(
+    master: Master, bare_host: Host
+):
+    master.bring_bootstrap(bare_host)
+    master.build(bare_host)
+    refused = bare_host.run("sh install_slave.sh --start", bare_host.user, check=False)
+    assert refused.returncode == 1
+    assert 'sh "install_slave.sh" --uninstall' in refused.stderr
+
+    said = bare_host.run("sh install_slave.sh --uninstall", bare_host.user, timeout_seconds=120).stdout
+    assert "D8 agent of /opt/d8-agent removed" in said
+    assert bare_host.run(f"ls -d {LEFT_BY_A_BUILD} 2>/dev/null || true", bare_host.user).stdout == ""
+    assert bare_host.run("id d8-agent", check=False).returncode != 0
+    assert bare_host.run("systemctl list-units --all --no-legend 'd8-*'").stdout == ""
+    assert bare_host.run("sh install_slave.sh --uninstall", bare_host.user).returncode == 0
+
+    another = Master(master.folder / "another", master.address)
+    another.folder.mkdir()
+    another.bring_bootstrap(bare_host)
+    assert another.build(bare_host)["status"] == "success"
 
 
 def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
