@@ -113,7 +113,7 @@ def test_a_failed_build_says_what_and_returns_to_the_menu(open_terminal: Open) -
     terminal.wait_for("y Enter")
     terminal.press("11\r")
     terminal.wait_for("Dirección del slave")
-    terminal.press("not an address\r")
+    terminal.press("not/an/address\r")
     terminal.wait_for("no es una dirección")
     terminal.press("\x01\x0b127.0.0.1\r")
     terminal.wait_for("¿Construir")
