@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from d8.actions.fan_out import fan_out
+from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.errors import Cancelled, D8Error, ExitCode
 from d8.fleet.agent_client import JobRequest, SlaveClient
@@ -80,6 +81,10 @@ def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None, s
             client.close()
     except D8Error as error:
         return Execution(slave.slave_id, error=error.message, hint=error.hint, kind=error.exit_code)
+    except BrokenPipeError:  # whoever read our output is gone; the slave did nothing wrong
+        raise
+    except Exception as error:  # a bug with one slave must not take the others' results with it
+        return Execution(slave.slave_id, error=unexpected(error), kind=ExitCode.FAILED)
 
 
 def _run(

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from d8.actions.fan_out import fan_out
+from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
 from d8.fleet.connection import OWN_SERVERS, OtherServer, connect_to_slave
@@ -140,3 +141,5 @@ def _ask(workplace: Workplace, slave: Slave, master_commit: str | None) -> Slave
         return SlaveStatus(slave, SlaveState.REFUSED, detail=error.message, advice=error.hint)
     except D8Error as error:
         return SlaveStatus(slave, SlaveState.UNKNOWN, detail=error.message, advice=error.hint)
+    except Exception as error:  # a bug with one slave must not take the others' results with it
+        return SlaveStatus(slave, SlaveState.UNKNOWN, detail=unexpected(error))

@@ -109,8 +109,8 @@ class Run:
     def answer(self, document: dict[str, Any], draw: Callable[[Screen], None]) -> None:
         """Given a result as JSON and as a picture, show the one that was asked for."""
         if self.wants_json:
-            json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
-            sys.stdout.write("\n")
+            # Whole before the first byte is out: half a document is worse than none. Any terminal takes ASCII.
+            sys.stdout.write(json.dumps(document, ensure_ascii=True, indent=2, default=_plain) + "\n")
         else:
             draw(self.screen)
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from d8.causes import innermost_cause
 from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.fleet.answers import Json, NotUnderstood, checked_health, document, joined, needed, optional
+from d8.fleet.deadline import Clock, DeadlineAdapter
 from d8.fleet.names import Address
 from d8.models import Credential
 
-Json = dict[str, Any]
+Found = TypeVar("Found")
 READ_MARGIN_SECONDS = 15.0
+CHUNK_BYTES = 64 * 1024
 
 
 class ProblemAnswer(D8Error):
@@ -117,18 +121,31 @@ def _reason(error: Exception) -> str:
 
 
 class SlaveClient:
-    """Calls to one server. Given its address and the credential that belongs to it (None: only open calls)."""
+    """Calls to one server. Given its address and the credential that belongs to it (None: only open calls).
 
-    def __init__(self, address: Address, credential: Credential | None, *, tls: bool, connect_timeout: float) -> None:
+    Every call raises SlaveUnreachable for an answer that D8 does not give, that is too large or that takes too long.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        credential: Credential | None,
+        *,
+        tls: bool,
+        connect_timeout: float,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.address = address
         self.credential = credential
         self._base = f"{'https' if tls else 'http'}://{address.url}"
         self._connect_timeout = connect_timeout
         self._session = requests.Session()
         self._session.trust_env = False  # else REQUESTS_CA_BUNDLE and proxies come between us and the pin
+        self._session.mount("http://", DeadlineAdapter(clock))
+        self._session.mount("https://", DeadlineAdapter(clock))
         if tls and credential:
             self._session.verify = False  # replaced by the exact fingerprint below
-            self._session.mount("https://", _PinnedAdapter(credential.fingerprint))
+            self._session.mount("https://", _PinnedAdapter(credential.fingerprint, clock))
 
     def close(self) -> None:
         """Close the connection."""
@@ -136,7 +153,7 @@ class SlaveClient:
 
     def health(self) -> Json:
         """Return the health answer, with the host facts that a token gives."""
-        return self._call("GET", "/api/health")
+        return self._read(200, checked_health, self._call("GET", "/api/health"))
 
     def system(self) -> Json:
         """Return the agent's facts about its host."""
@@ -153,17 +170,17 @@ class SlaveClient:
         """Given a job and what was read of it, return what is new; waits up to `wait_seconds` for news."""
         parameters = {"offset": offset, "stderr_offset": stderr_offset, "wait": wait_seconds}
         answer = self._call("GET", f"/api/jobs/{job_id}", params=parameters, patience=wait_seconds)
-        return _job(answer)
+        return self._read(200, _job, answer)
 
     def cancel_job(self, job_id: str) -> Job:
         """Given a job, end it and everything it started."""
-        return _job(self._call("POST", f"/api/jobs/{job_id}/cancel"))
+        return self._read(200, _job, self._call("POST", f"/api/jobs/{job_id}/cancel"))
 
     def upload(self, name: str, content: bytes, patience: float = 600) -> str:
         """Given a file's name and content, store it in the slave's work folder; return its path there."""
         headers = {"Content-Type": "application/octet-stream", "X-Content-SHA256": hashlib.sha256(content).hexdigest()}
         answer = self._call("PUT", f"/api/files/{name}", data=content, headers=headers, patience=patience)
-        return str(answer["path"])
+        return self._read(200, lambda found: needed(found, "path", str), answer)
 
     def enroll(self, body: Json) -> Json:
         """Given an agent's own certificate, key and token hash, hand them over."""
@@ -187,9 +204,17 @@ class SlaveClient:
             headers["Authorization"] = b"Bearer " + self.credential.token.encode()
         timeout = (self._connect_timeout, self._connect_timeout + READ_MARGIN_SECONDS + patience)
         try:
-            response = self._session.request(
-                method, self._base + path, headers=headers, timeout=timeout, allow_redirects=False, **options
-            )
+            with self._session.request(
+                method,
+                self._base + path,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+                **options,
+            ) as response:
+                status = response.status_code
+                answer = self._read(status, lambda chunks: document(joined(chunks)), response.iter_content(CHUNK_BYTES))
         except requests.exceptions.SSLError as error:
             raise Refused(
                 "{address} presented another certificate than the one the master knows",
@@ -198,15 +223,29 @@ class SlaveClient:
             ) from error
         except requests.exceptions.RequestException as error:
             raise unreachable(self.address, error) from error
-        return _answer(response, self.address)
+        if not response.ok:
+            raise _problem(status, answer, self.address)
+        return answer
+
+    def _read(self, status: int, read: Callable[[Any], Found], answer: Any) -> Found:
+        """Given an answer and who understands it, return what it says."""
+        try:
+            return read(answer)
+        except NotUnderstood as error:
+            raise SlaveUnreachable(
+                "{address} answered with something that is not D8's (HTTP {status})",
+                "Another program holds this port on the slave.",
+                address=self.address,
+                status=status,
+            ) from error
 
 
-class _PinnedAdapter(HTTPAdapter):
+class _PinnedAdapter(DeadlineAdapter):
     """Connections that end unless the server presents the certificate with this fingerprint."""
 
-    def __init__(self, fingerprint: str) -> None:
+    def __init__(self, fingerprint: str, clock: Clock) -> None:
         self._fingerprint = fingerprint
-        super().__init__()
+        super().__init__(clock)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(
@@ -217,38 +256,25 @@ class _PinnedAdapter(HTTPAdapter):
         """The pool is set up for the fingerprint already; there is no bundle to load."""
 
 
-def _answer(response: requests.Response, address: Address) -> Json:
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise SlaveUnreachable(
-            "{address} answered with something that is not D8's (HTTP {status})",
-            "Another program holds this port on the slave.",
-            address=address,
-            status=response.status_code,
-        )
-    if response.ok:
-        return body
-    detail = str(body.get("detail") or body.get("title") or f"HTTP {response.status_code}")
+def _problem(status: int, body: Json, address: Address) -> D8Error:
+    """Given an error answer (application/problem+json), return the error for the operator. Pure."""
+    detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")
     hint = str(body.get("hint") or "")
-    if response.status_code in (401, 403):
-        raise Refused("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
-    raise ProblemAnswer(
-        response.status_code, "{address}: {detail}", "{said}", address=address, detail=detail, said=hint
-    )
+    if status in (401, 403):
+        return Refused("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
+    return ProblemAnswer(status, "{address}: {detail}", "{said}", address=address, detail=detail, said=hint)
 
 
 def _job(answer: Json) -> Job:
+    """Given the answer about a job, return it. Raises NotUnderstood."""
     return Job(
-        id=answer["id"],
-        state=answer["state"],
-        exit_code=answer.get("exit_code"),
-        stdout=answer.get("stdout", ""),
-        next_offset=answer.get("next_offset", 0),
-        stderr=answer.get("stderr", ""),
-        next_stderr_offset=answer.get("next_stderr_offset", 0),
-        duration_seconds=answer.get("duration_seconds") or 0.0,
+        id=needed(answer, "id", str),
+        state=needed(answer, "state", str),
+        exit_code=optional(answer, "exit_code", int),
+        stdout=optional(answer, "stdout", str) or "",
+        next_offset=optional(answer, "next_offset", int) or 0,
+        stderr=optional(answer, "stderr", str) or "",
+        next_stderr_offset=optional(answer, "next_stderr_offset", int) or 0,
+        duration_seconds=optional(answer, "duration_seconds", float) or 0.0,
         truncated=bool(answer.get("truncated")),
     )

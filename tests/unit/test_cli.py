@@ -13,6 +13,7 @@ import pytest
 
 from d8.actions import build as build_action
 from d8.cli import main
+from d8.cli.run import Run
 from d8.errors import ExitCode
 from d8.fleet.registry import Registry
 from tests.support.fakes import COMMIT, InMemoryBuilder, make_slave
@@ -266,3 +267,12 @@ def test_a_start_takes_under_a_second(data: Path) -> None:
     subprocess.run([sys.executable, PROJECT / "start_d8.py", "--help"], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+
+
+def test_a_document_comes_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TypeError):
+        Run(wants_json=True).answer({"first": 1, "second": object()}, lambda _: None)
+    assert capsys.readouterr().out == ""
+    Run(wants_json=True).answer({"stdout": "ñ\ud800"}, lambda _: None)
+    shown = capsys.readouterr().out
+    assert shown.isascii() and json.loads(shown) == {"stdout": "ñ\ud800"}
