@@ -19,7 +19,7 @@ from tests.lab.profiles import HostOptions, Profile
 FACTS = MachineFacts("http://mirror.test/debian", "http://mirror.test/security", (("ca.crt", "PEM"),), ())
 HOST = records.HostRecord(
     name="bare-1", profile=Profile.BARE, user="pi", lab_number=7, index=3, address="10.88.7.13", machine_id="f" * 32,
-    layers=("/cache/top", "/cache/base"), work="/work/7/3",
+    layers=("/cache/top", "/cache/base"), work="/scratch/7/3",
 )  # fmt: skip
 
 # --- may the lab run ---
@@ -45,7 +45,7 @@ def test_the_reason_says_what_is_missing(change: dict[str, object], says: str | 
 
 # --- what is written down ---
 
-FOLDER = Trace(TraceKind.FOLDER, ("/work/7",))
+FOLDER = Trace(TraceKind.FOLDER, ("/scratch/7",))
 RULE = Trace(TraceKind.RULE, ("filter", "INPUT", "-s", "10.88.7.13"), owner="3")
 
 

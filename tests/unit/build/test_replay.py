@@ -68,7 +68,7 @@ class SlaveInMemory:
         self._request()
         self.files[name] = content
         self.uploads[name] += 1
-        return f"/work/{name}"
+        return f"/uploads/{name}"
 
 
 def open_log(folder: Path) -> tuple[BuildLog, Recording]:
