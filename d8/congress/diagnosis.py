@@ -226,7 +226,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         "no-internet",
         message("the slave has no way to the internet, or its name service does not work"),
         message(
-            "There: ping -c1 1.1.1.1 tests the way, getent hosts pypi.org the names; look at ip route and resolv.conf."
+            "There: ping -c1 1.1.1.1 tests the way, getent hosts debian.org the names; see ip route and resolv.conf."
         ),
         (
             r"could not resolve",

@@ -63,7 +63,7 @@ def test_the_same_cause_again_is_counted_and_not_told(congress: Congress, telegr
 
 def test_another_cause_is_told_with_the_number_of_failures(congress: Congress, telegram: TelegramServer) -> None:
     congress.escalate(failed_build())
-    again = congress.escalate(failed_build("curl: (6) Could not resolve host: pypi.org"))
+    again = congress.escalate(failed_build("curl: (6) Could not resolve host: packages.example.org"))
     assert (again.id, again.status, again.cause) == (1, SENT, "no-internet")
     assert "This is failure number 2 of this slave" in telegram.taken[1]["text"]
 

@@ -153,7 +153,7 @@ def test_what_was_tried_tells_more_than_what_was_left_out() -> None:
 
 def test_the_cause_of_causes_comes_first() -> None:
     docker = failure(StrategyName.DOCKER, "docker could not be installed (exit 100)")
-    venv = failure(StrategyName.VENV, "curl: (6) Could not resolve host: pypi.org")
+    venv = failure(StrategyName.VENV, "curl: (6) Could not resolve host: packages.example.org")
     assert diagnose_build(report(docker, venv), "").anchor == "no-internet"
 
 
