@@ -123,11 +123,13 @@ class BuildProgress:
             self._line(Text.assemble(_number(event.step), " ", mark, outcome, " (", took, ")"))
 
     def _show_command(self, event: CommandStarted) -> None:
+        """What it is for says more than its text, which stands in the log."""
         first, *rest = event.command.strip().splitlines() or [""]
-        self._command = self._cropped(printable(first)) + (f" {self._screen.marks.dots}" if rest else "")
+        words = self._cropped(printable(first)) + (f" {self._screen.marks.dots}" if rest else "")
+        self._command = event.purpose.text(self._screen.translate) if event.purpose else f"$ {words}"
         self._lines.clear()
         if not self.is_live:
-            self._line(Text(f"  $ {self._command}", style="note"))
+            self._line(Text(f"  {self._command}", style="note"))
 
     def _show_output(self, event: OutputLine) -> None:
         self._lines.append(self._cropped(printable(event.text)))
@@ -164,7 +166,7 @@ class BuildProgress:
         times = Text(f"{clock(now - self._step_began)} / {clock(now - self._began)}", style="note")
         parts: list[Text | Table] = [_left_and_right(title, times)]
         if self._command:
-            parts.append(Text(f"  $ {self._command}", style="command", no_wrap=True, overflow="ellipsis"))
+            parts.append(Text(f"  {self._command}", style="command", no_wrap=True, overflow="ellipsis"))
         parts += [
             Text(f"  {marks.bar} {line}", style="note", no_wrap=True, overflow="ellipsis") for line in self._lines
         ]
