@@ -188,7 +188,7 @@ def test_ten_thousand_guesses_never_lock_the_right_token_out(own_agent: RunningA
     began = time.monotonic()
     assert own_agent.get("/api/version").status == 200
     assert time.monotonic() - began < 1
-    assert "wrong token from 127.0.0.1" in own_agent.log
+    assert own_agent.log_with("wrong token from 127.0.0.1")
 
 
 def test_secrets_are_not_logged(own_agent: RunningAgent) -> None:
@@ -196,15 +196,17 @@ def test_secrets_are_not_logged(own_agent: RunningAgent) -> None:
     own_agent.post("/api/execute", {"command": "cat; env", "stdin": secret + "in", "env": {"X": secret + "env"}})
     own_agent.get(f"/api/version?token={secret}query")
     own_agent.get("/api/version", token=secret + "wrong")
-    assert secret not in own_agent.log
-    assert own_agent.token not in own_agent.log
-    assert '"GET /api/version" 200' in own_agent.log
+    log = own_agent.log_with('"GET /api/version" 401')
+    assert '"GET /api/version" 200' in log
+    assert secret not in log
+    assert own_agent.token not in log
 
 
 def test_a_path_can_not_write_log_lines(own_agent: RunningAgent) -> None:
     own_agent.get("/x%0aINFO%20forged%1b[2J")
-    assert "\nINFO forged" not in own_agent.log
-    assert "\x1b" not in own_agent.log
+    log = own_agent.log_with("/x\\nINFO forged")
+    assert "\nINFO forged" not in log
+    assert "\x1b" not in log
 
 
 @pytest.mark.parametrize(

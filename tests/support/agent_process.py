@@ -60,6 +60,14 @@ class RunningAgent:
     def log(self) -> str:
         return (self.folder / "agent.log").read_text(encoding="utf-8", errors="replace")
 
+    def log_with(self, text: str, timeout_seconds: float = START_SECONDS) -> str:
+        """The log once the text stands in it: the line about a request is written after its reply."""
+        deadline = time.monotonic() + timeout_seconds
+        while text not in (log := self.log):
+            assert time.monotonic() < deadline, f"{text!r} never came into the log:\n{log}"
+            time.sleep(0.05)
+        return log
+
     @property
     def state_dir(self) -> Path:
         return self.folder / "state"
