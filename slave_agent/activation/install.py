@@ -21,7 +21,7 @@ from slave_agent.activation.runtime import launcher_of, missing_from, runtime_of
 from slave_agent.activation.settings import InstallSettings
 from slave_agent.activation.states import CredentialKind, Mode, Phase, Runtime, Scope
 
-CODE = ("__init__.py", "activation", "privileged")
+CODE = ("__init__.py", "activation", "privileged", "systemd")
 
 
 def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]:

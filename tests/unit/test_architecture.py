@@ -42,13 +42,14 @@ AGENT_LAYERS = (
     ("slave_agent.token_hashes", "slave_agent.durable_files"),
     ("slave_agent.models",),
     ("slave_agent.errors", "slave_agent.states"),
-    ("slave_agent.bootstrap",),
+    ("slave_agent.bootstrap", "slave_agent.systemd"),
 )
 # Parts that travel alone, or run as somebody else: what of the slave's code each may import.
 APART = {
     "slave_agent.bootstrap": ("slave_agent.bootstrap",),
     "slave_agent.activation": ("slave_agent.activation",),
-    "slave_agent.privileged": ("slave_agent.privileged", "slave_agent.activation"),
+    "slave_agent.privileged": ("slave_agent.privileged", "slave_agent.activation", "slave_agent.systemd"),
+    "slave_agent.systemd": ("slave_agent.systemd",),
 }
 DOORS = {
     # library: the only modules that may import it
@@ -87,7 +88,13 @@ SLAVE_DOORS = {
         "slave_agent.privileged.*",
     ],
 }
-STANDARD_LIBRARY_ONLY = ("slave_agent.bootstrap", "slave_agent.activation", "slave_agent.privileged", "d8.first_run")
+STANDARD_LIBRARY_ONLY = (
+    "slave_agent.bootstrap",
+    "slave_agent.activation",
+    "slave_agent.privileged",
+    "slave_agent.systemd",
+    "d8.first_run",
+)
 
 
 @cache

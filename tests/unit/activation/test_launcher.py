@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[3]
 def release(tmp_path: Path) -> Path:
     """A release's code where the launcher expects it, without an environment."""
     folder = tmp_path / "d8-agent" / "opt" / "releases" / ("a" * 40)
-    for name in ("__init__.py", "activation", "privileged"):
+    for name in ("__init__.py", "activation", "privileged", "systemd"):
         source, target = PROJECT / "slave_agent" / name, folder / "slave_agent" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
