@@ -10,10 +10,25 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from slave_agent.bootstrap.errors import BootstrapError
-from slave_agent.errors import ActivationError, AgentError, CredentialsError, HttpProblem
+from slave_agent.errors import (
+    ActivationError,
+    AgentError,
+    CredentialsError,
+    HttpProblem,
+    OperationRefused,
+    PermissionMissing,
+    PrivilegeUnavailable,
+)
 
 PROBLEM_TYPE = "application/problem+json"
-_STATUS_OF = ((CredentialsError, 422), (ActivationError, 502), (AgentError, 500))
+_STATUS_OF = (
+    (CredentialsError, 422),
+    (OperationRefused, 422),
+    (PermissionMissing, 403),
+    (PrivilegeUnavailable, 503),
+    (ActivationError, 502),
+    (AgentError, 500),
+)
 _UNEXPECTED = "The agent met an error that it did not expect."
 _SEE_LOG = "Its log says more: journalctl -u d8-agent (or the agent's log file)."
 
@@ -41,6 +56,7 @@ def problem_reply(problem: HttpProblem) -> Reply:
         "status": problem.status,
         "detail": problem.message,
         "hint": problem.hint,
+        **problem.members,
     }
     return json_reply(problem.status, document, {"Content-Type": PROBLEM_TYPE} | problem.headers)
 
@@ -55,7 +71,8 @@ def problem_of(error: Exception) -> HttpProblem:
         return HttpProblem(error.status, error.message, error.hint)
     if isinstance(error, AgentError):
         status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
-        return HttpProblem(status, error.message, error.hint)
+        members = {"problems": list(error.problems)} if isinstance(error, OperationRefused) else {}
+        return HttpProblem(status, error.message, error.hint, members=members)
     return HttpProblem(500, _UNEXPECTED, _SEE_LOG)
 
 
