@@ -20,6 +20,6 @@ COPY slave_agent /opt/d8/slave_agent
 ENV PYTHONPATH=/opt/d8/libraries
 WORKDIR /opt/d8
 RUN python3 -m compileall -q slave_agent \
-    && python3 -c "import a2wsgi, flask, psutil, uvicorn; import slave_agent.server; print('the agent imports')"
+    && python3 -c "import a2wsgi, apispec, flask, marshmallow, psutil, uvicorn; import slave_agent.server; print('the agent imports')"
 ENV PYTHONDONTWRITEBYTECODE=1
 ENTRYPOINT ["python3", "-m", "slave_agent"]
