@@ -41,3 +41,17 @@ class ActivationVerb(StrEnum):
     CONFIRM = "confirm"
     UNINSTALL = "uninstall"
     RETURN_TO_BOOTSTRAP = "return-to-bootstrap"
+
+
+class AppState(StrEnum):
+    """How an app fares: the process that was found and systemd's word about its unit, read together."""
+
+    RUNNING = "running"
+    CRASHED = "crashed"
+    FAILED = "failed"
+    ZOMBIE = "zombie"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    UNKNOWN = "unknown"
