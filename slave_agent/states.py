@@ -28,11 +28,12 @@ class Right(StrEnum):
 
     NONE = "none"
     READ = "read"
+    OPERATE = "operate"
     EXECUTE = "execute"
     MANAGE = "manage"
 
 
-ALL_RIGHTS = frozenset({Right.NONE, Right.READ, Right.EXECUTE, Right.MANAGE})
+ALL_RIGHTS = frozenset(Right)
 
 
 class ActivationVerb(StrEnum):
