@@ -9,8 +9,8 @@ from typing import Any
 
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, Refused, SlaveUnreachable
-from d8.fleet.agent_client import presented_fingerprint
 from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave
+from d8.fleet.handshake import presented_fingerprint
 from d8.fleet.names import Address
 from d8.messages import NOTHING, Message, message
 from d8.models import Slave

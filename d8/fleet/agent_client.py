@@ -7,8 +7,6 @@ that belongs to it sent, over a connection that is held to that same fingerprint
 from __future__ import annotations
 
 import hashlib
-import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,10 +14,10 @@ from typing import Any, TypeVar
 
 import requests
 
-from d8.causes import innermost_cause
 from d8.errors import D8Error, Refused, SlaveUnreachable
 from d8.fleet.answers import Json, NotUnderstood, checked_health, document, joined, needed, optional
 from d8.fleet.deadline import Clock, DeadlineAdapter
+from d8.fleet.handshake import other_certificate, unreachable
 from d8.fleet.names import Address
 from d8.models import Credential
 
@@ -29,11 +27,24 @@ CHUNK_BYTES = 64 * 1024
 
 
 class ProblemAnswer(D8Error):
-    """The slave answered with an error (application/problem+json): its detail is the message, its hint the hint."""
+    """The slave answered with an error (application/problem+json): its detail is the message, its hint the hint.
 
-    def __init__(self, status: int, template: str, hint: str, **values: object) -> None:
+    `document` is the whole answer, `retry_after_seconds` what it says about when to come back.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        template: str,
+        hint: str,
+        document: Json | None = None,
+        retry_after_seconds: float | None = None,
+        **values: object,
+    ) -> None:
         super().__init__(template, hint, **values)
         self.status = status
+        self.document = document or {}
+        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(frozen=True)
@@ -64,60 +75,6 @@ class JobRequest:
     timeout_seconds: float
     id: str
     stdin: str | None = field(default=None, repr=False)
-
-
-def presented_fingerprint(address: Address, timeout_seconds: float) -> str:
-    """Given an address, return the hex SHA-256 of the certificate presented there; sends nothing but a handshake.
-
-    Raises SlaveUnreachable when there is no TLS server.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the fingerprint is what is checked, by the caller
-    try:
-        with (
-            socket.create_connection((address.host, address.port), timeout=timeout_seconds) as connection,
-            context.wrap_socket(connection) as secure,
-        ):
-            certificate = secure.getpeercert(binary_form=True)
-    except ssl.SSLError as error:
-        raise SlaveUnreachable(
-            "{address} answers, but not with TLS ({reason})",
-            "Another program holds the port, or the slave runs with plain HTTP (then D8_TLS=off on this master too).",
-            address=address,
-            reason=error.reason,
-        ) from error
-    except OSError as error:
-        raise unreachable(address, error) from error
-    return hashlib.sha256(certificate or b"").hexdigest()
-
-
-def unreachable(address: Address, error: Exception) -> SlaveUnreachable:
-    """Given what the network said, return the error for the operator."""
-    if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower():
-        return SlaveUnreachable(
-            "{host} refuses the connection on port {port}",
-            "Start the server on the slave: sh install_slave_….sh --start",
-            host=address.host,
-            port=address.port,
-        )
-    if isinstance(error, socket.gaierror):
-        return SlaveUnreachable(
-            "{host} is not known to the name service", "Use the slave's IP address.", host=address.host
-        )
-    return SlaveUnreachable(
-        "{address} does not answer ({reason})",
-        "Is the machine on, in this network, and is port {port} open in its firewall?",
-        address=address,
-        port=address.port,
-        reason=_reason(error),
-    )
-
-
-def _reason(error: Exception) -> str:
-    """What the network said, without the library's wrapping."""
-    cause = innermost_cause(error)
-    return cause.strerror or str(cause) if isinstance(cause, OSError) else str(cause)
 
 
 class SlaveClient:
@@ -153,52 +110,56 @@ class SlaveClient:
 
     def health(self) -> Json:
         """Return the health answer, with the host facts that a token gives."""
-        return self._read(200, checked_health, self._call("GET", "/api/health"))
+        return self.read(200, checked_health, self.call("GET", "/api/health"))
 
     def system(self) -> Json:
         """Return the agent's facts about its host."""
-        return self._call("GET", "/api/system")
+        return self.call("GET", "/api/system")
 
     def start_job(self, request: JobRequest) -> None:
         """Given a command, start it as a job and return at once. The same id starts nothing twice."""
         body: Json = {"command": request.command, "timeout": request.timeout_seconds, "id": request.id, "wait": False}
         if request.stdin is not None:
             body["stdin"] = request.stdin
-        self._call("POST", "/api/execute", json=body)
+        self.call("POST", "/api/execute", json=body)
 
     def job(self, job_id: str, offset: int = 0, stderr_offset: int = 0, wait_seconds: float = 0) -> Job:
         """Given a job and what was read of it, return what is new; waits up to `wait_seconds` for news."""
         parameters = {"offset": offset, "stderr_offset": stderr_offset, "wait": wait_seconds}
-        answer = self._call("GET", f"/api/jobs/{job_id}", params=parameters, patience=wait_seconds)
-        return self._read(200, _job, answer)
+        answer = self.call("GET", f"/api/jobs/{job_id}", params=parameters, patience=wait_seconds)
+        return self.read(200, _job, answer)
 
     def cancel_job(self, job_id: str) -> Job:
         """Given a job, end it and everything it started."""
-        return self._read(200, _job, self._call("POST", f"/api/jobs/{job_id}/cancel"))
+        return self.read(200, _job, self.call("POST", f"/api/jobs/{job_id}/cancel"))
 
     def upload(self, name: str, content: bytes, patience: float = 600) -> str:
         """Given a file's name and content, store it in the slave's work folder; return its path there."""
         headers = {"Content-Type": "application/octet-stream", "X-Content-SHA256": hashlib.sha256(content).hexdigest()}
-        answer = self._call("PUT", f"/api/files/{name}", data=content, headers=headers, patience=patience)
-        return self._read(200, lambda found: needed(found, "path", str), answer)
+        answer = self.call("PUT", f"/api/files/{name}", data=content, headers=headers, patience=patience)
+        return self.read(200, lambda found: needed(found, "path", str), answer)
 
     def enroll(self, body: Json) -> Json:
         """Given an agent's own certificate, key and token hash, hand them over."""
-        return self._call("POST", "/api/agent/enroll", json=body)
+        return self.call("POST", "/api/agent/enroll", json=body)
 
     def confirm(self) -> Json:
         """Confirm the handover: the old token dies, nothing is rolled back any more."""
-        return self._call("POST", "/api/agent/confirm", json={})
+        return self.call("POST", "/api/agent/confirm", json={})
 
     def return_to_bootstrap(self) -> Json:
         """Ask the agent to hand the port back to the bootstrap, so that it can be built again."""
-        return self._call("POST", "/api/agent/bootstrap", json={})
+        return self.call("POST", "/api/agent/bootstrap", json={})
 
     def uninstall(self) -> Json:
         """Ask the agent to remove itself from the slave."""
-        return self._call("POST", "/api/agent/uninstall", json={})
+        return self.call("POST", "/api/agent/uninstall", json={})
 
-    def _call(self, method: str, path: str, patience: float = 0, **options: Any) -> Json:
+    def call(self, method: str, path: str, patience: float = 0, **options: Any) -> Json:
+        """Given a method, a path, the seconds that the work may take and requests' own options, return the answer.
+
+        Raises ProblemAnswer or Refused for an answer that is an error.
+        """
         headers = dict(options.pop("headers", {}))
         if self.credential:
             headers["Authorization"] = b"Bearer " + self.credential.token.encode()
@@ -213,22 +174,18 @@ class SlaveClient:
                 stream=True,
                 **options,
             ) as response:
-                status = response.status_code
-                answer = self._read(status, lambda chunks: document(joined(chunks)), response.iter_content(CHUNK_BYTES))
+                status, retry_after = response.status_code, response.headers.get("Retry-After")
+                answer = self.read(status, lambda chunks: document(joined(chunks)), response.iter_content(CHUNK_BYTES))
         except requests.exceptions.SSLError as error:
-            raise Refused(
-                "{address} presented another certificate than the one the master knows",
-                "Nothing was sent. Is another machine answering at this address?",
-                address=self.address,
-            ) from error
+            raise other_certificate(self.address) from error
         except requests.exceptions.RequestException as error:
             raise unreachable(self.address, error) from error
         if not response.ok:
-            raise _problem(status, answer, self.address)
+            raise problem_of(status, answer, self.address, retry_after)
         return answer
 
-    def _read(self, status: int, read: Callable[[Any], Found], answer: Any) -> Found:
-        """Given an answer and who understands it, return what it says."""
+    def read(self, status: int, read: Callable[[Any], Found], answer: Any) -> Found:
+        """Given an answer and who understands it, return what it says. Raises SlaveUnreachable if it is not D8's."""
         try:
             return read(answer)
         except NotUnderstood as error:
@@ -256,13 +213,16 @@ class _PinnedAdapter(DeadlineAdapter):
         """The pool is set up for the fingerprint already; there is no bundle to load."""
 
 
-def _problem(status: int, body: Json, address: Address) -> D8Error:
+def problem_of(status: int, body: Json, address: Address, retry_after: str | None = None) -> D8Error:
     """Given an error answer (application/problem+json), return the error for the operator. Pure."""
     detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")
     hint = str(body.get("hint") or "")
     if status in (401, 403):
         return Refused("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
-    return ProblemAnswer(status, "{address}: {detail}", "{said}", address=address, detail=detail, said=hint)
+    seconds = float(retry_after) if retry_after and retry_after.isdecimal() and len(retry_after) < 6 else None
+    return ProblemAnswer(
+        status, "{address}: {detail}", "{said}", body, seconds, address=address, detail=detail, said=hint
+    )
 
 
 def _job(answer: Json) -> Job:

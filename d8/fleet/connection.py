@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from d8.errors import Refused
-from d8.fleet.agent_client import SlaveClient, presented_fingerprint
+from d8.fleet.agent_client import SlaveClient
+from d8.fleet.handshake import presented_fingerprint
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.models import Credential, CredentialKind, Slave

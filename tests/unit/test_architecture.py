@@ -61,6 +61,7 @@ DOORS = {
     "cryptography": ["d8.fleet.trust"],
     "requests": ["d8.fleet.agent_client", "d8.fleet.deadline", "d8.congress.telegram"],
     "urllib3": ["d8.fleet.deadline"],
+    "websockets": ["d8.fleet.log_stream"],
     "jinja2": ["d8.installers.*"],
     "dotenv": ["d8.settings"],
     "psutil": ["slave_agent.monitor.*"],
@@ -69,8 +70,8 @@ DOORS = {
 SENT_TO_THE_SLAVE = "d8.commands.preflight_probe"  # a script that runs there, not a module of the master
 RUN_ON_WINDOWS = "d8.installers.templates.install_slave"  # so is this one, carried by the .bat
 MASTER_DOORS = {
-    "socket": ["d8.fleet.agent_client", "d8.actions.master_address", SENT_TO_THE_SLAVE],
-    "ssl": ["d8.fleet.agent_client"],
+    "socket": ["d8.fleet.handshake", "d8.actions.master_address", SENT_TO_THE_SLAVE],
+    "ssl": ["d8.fleet.handshake"],
     "subprocess": ["d8.processes", SENT_TO_THE_SLAVE, RUN_ON_WINDOWS],
     "urllib.request": [],
     "http.client": [],
