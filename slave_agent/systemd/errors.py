@@ -31,3 +31,15 @@ class InvalidConfig(SystemdError):
 
 class UnprovenUnit(SystemdError):
     """A rendered text that, read back, does not say exactly what was asked for. It must not be installed."""
+
+
+class Refused(SystemdError):
+    """What was asked for an app is not allowed or not possible here. `problems` names the fields that are to blame."""
+
+    def __init__(self, message: str, hint: str = "", problems: Sequence[FieldProblem] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = tuple(problems)
+
+
+class Busy(SystemdError):
+    """Another operation on the same app took longer than one waits for it; asking again helps."""
