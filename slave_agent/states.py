@@ -56,3 +56,12 @@ class AppState(StrEnum):
     RESTARTING = "restarting"
     STOPPING = "stopping"
     UNKNOWN = "unknown"
+
+
+class AppPhase(StrEnum):
+    """What the agent is doing to an app, written down before it begins: a killed agent finds it when it starts again."""
+
+    REGISTERING = "registering"
+    REGISTERED = "registered"
+    EDITING = "editing"
+    REMOVING = "removing"

@@ -5,6 +5,7 @@ Flask.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,9 +20,30 @@ from slave_agent.errors import (
     PermissionMissing,
     PrivilegeUnavailable,
 )
+from slave_agent.orchestrator.errors import (
+    AgentStops,
+    AppError,
+    DidNotStayUp,
+    NameTaken,
+    NoSuchApp,
+    RecordNotKept,
+    TooSoon,
+    WrongFields,
+)
+from slave_agent.systemd.errors import SystemdError
 
 PROBLEM_TYPE = "application/problem+json"
+DID_NOT_STAY_UP = "urn:d8:app-did-not-stay-up"
+_BACK_SOON_SECONDS = 5
 _STATUS_OF = (
+    (WrongFields, 422),
+    (DidNotStayUp, 422),
+    (NoSuchApp, 404),
+    (NameTaken, 409),
+    (TooSoon, 429),
+    (AgentStops, 503),
+    (RecordNotKept, 507),
+    (AppError, 502),
     (CredentialsError, 422),
     (OperationRefused, 422),
     (PermissionMissing, 403),
@@ -71,9 +93,27 @@ def problem_of(error: Exception) -> HttpProblem:
         return HttpProblem(error.status, error.message, error.hint)
     if isinstance(error, AgentError):
         status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
-        members = {"problems": list(error.problems)} if isinstance(error, OperationRefused) else {}
-        return HttpProblem(status, error.message, error.hint, members=members)
+        return HttpProblem(status, error.message, error.hint, _headers_of(error), _members_of(error))
+    if isinstance(error, SystemdError):
+        return HttpProblem(502, error.message, error.hint)
     return HttpProblem(500, _UNEXPECTED, _SEE_LOG)
+
+
+def _headers_of(error: AgentError) -> dict[str, str]:
+    if isinstance(error, TooSoon):
+        return {"Retry-After": str(max(1, math.ceil(error.seconds)))}
+    return {"Retry-After": str(_BACK_SOON_SECONDS)} if isinstance(error, AgentStops) else {}
+
+
+def _members_of(error: AgentError) -> dict[str, object]:
+    if isinstance(error, WrongFields):
+        return {"problems": [problem.as_json() for problem in error.problems]}
+    if isinstance(error, OperationRefused):
+        return {"problems": list(error.problems)}
+    if isinstance(error, DidNotStayUp):
+        restored = {} if error.restored is None else {"restored": error.restored}
+        return {"type": DID_NOT_STAY_UP, **error.failure.as_json(), **restored}
+    return {}
 
 
 def unauthorized(detail: str) -> HttpProblem:

@@ -1,0 +1,220 @@
+"""The apps of this machine: registered, listed, started, stopped, changed, removed.
+
+How an app fares is asked of systemd at that moment, never remembered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from slave_agent.errors import AgentError
+from slave_agent.models import JsonObject
+from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, status_document
+from slave_agent.orchestrator.app_store import AppRecord, AppStore
+from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
+from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, WrongFields
+from slave_agent.orchestrator.lifecycle import Lifecycle
+from slave_agent.orchestrator.log_tail import LogTail
+from slave_agent.orchestrator.turns import Turns
+from slave_agent.orchestrator.unit_text import unit_file_state
+from slave_agent.privilege import Privilege
+from slave_agent.states import AppPhase
+from slave_agent.systemd.parser import ServiceStatus
+from slave_agent.systemd.service_config import APP_NAME, ServiceConfig, config_from, document_of, problems_in, unit_name
+from slave_agent.systemd.states import UnitState, UnitVerb
+from slave_agent.systemd.systemctl import Systemctl
+
+_log = logging.getLogger(__name__)
+
+
+class AppManager:
+    """Given what it needs of the rest: where records are, who gives orders, who knows units, lifecycle, logs, turns;
+    how to look at processes, and the table that says how an app fares.
+    """
+
+    def __init__(
+        self,
+        store: AppStore,
+        privilege: Privilege,
+        systemctl: Systemctl,
+        lifecycle: Lifecycle,
+        log_tail: LogTail,
+        turns: Turns,
+        look_at_processes: ProcessLook,
+        judge: Judge,
+    ) -> None:
+        self._store = store
+        self._privilege = privilege
+        self._systemctl = systemctl
+        self._lifecycle = lifecycle
+        self._log_tail = log_tail
+        self._turns = turns
+        self._look_at_processes = look_at_processes
+        self._judge = judge
+        self._editor = Editor(store, privilege, lifecycle)
+
+    def statuses(self) -> list[JsonObject]:
+        """The AppStatus of every app, by name; one systemctl for all of them, none where there are no apps."""
+        return self._documents(self._store.all())
+
+    def status(self, name: str) -> JsonObject:
+        """The AppStatus of one app. Raises NoSuchApp."""
+        return self._documents([self.record(name)])[0]
+
+    def log_lines(self, name: str) -> tuple[str, ...]:
+        """The last lines of an app's log. Raises NoSuchApp."""
+        self.record(name)
+        return self._log_tail.last(name)
+
+    def record(self, name: str) -> AppRecord:
+        """What is written down of an app. Raises NoSuchApp."""
+        record = self._store.find(name) if APP_NAME.match(name) else None
+        if record is None:
+            raise NoSuchApp(name)
+        return record
+
+    def configs(self) -> list[ServiceConfig]:
+        """Every app that is registered, by name, without the values of its environment."""
+        return [record.config for record in self._store.all()]
+
+    def register(self, document: JsonObject) -> JsonObject:
+        """Given an app's document, have it run and begin at boot; return its AppStatus.
+
+        Raises WrongFields with every problem of grammar and host, NameTaken, TooSoon, DidNotStayUp; then nothing is
+        left of it.
+        """
+        self._refuse_problems(document)
+        config = config_from(document)
+        with self._turns.turn(config.name):
+            self._refuse_taken(config.name)
+            self._turns.claim(config.name)
+            record = AppRecord(
+                config.name, document_of(config), tuple(sorted(config.environment)), AppPhase.REGISTERING
+            )
+            self._store.write(record)
+            try:
+                self._privilege.install(document)
+                self._lifecycle.set_enabled(config.name, True)
+                self._lifecycle.start(config)
+                self._store.write(record.in_phase(AppPhase.REGISTERED))
+            except AgentStops:  # no time to undo it: what is written down lets the next start do it
+                raise
+            except BaseException:
+                self._undo(config.name)
+                raise
+            _log.info("app %s registered as %s for the user %s", config.name, config.unit, config.user)
+            return self.status(config.name)
+
+    def unregister(self, name: str) -> None:
+        """Given an app's name, leave nothing of it on the disk or in systemd. Also removes a unit of D8's that is not
+        written down. Raises NoSuchApp, TooSoon.
+        """
+        if not APP_NAME.match(name):
+            raise NoSuchApp(name)
+        with self._turns.turn(name):
+            record = self._store.find(name)
+            is_installed = record is None and name not in self._store.names() and self._is_installed(name)
+            if record is None and not is_installed and name not in self._store.names():
+                raise NoSuchApp(name)
+            self._turns.claim(name)
+            if record is not None:
+                self._store.write(record.in_phase(AppPhase.REMOVING))
+            self._privilege.remove(name)
+            self._store.delete(name)
+            _log.info("app %s removed", name)
+
+    def start(self, name: str) -> JsonObject:
+        """Given an app's name, have it run; return its AppStatus. Raises NoSuchApp, TooSoon, DidNotStayUp."""
+        return self._operate(name, self._lifecycle.start, needs_unit=True)
+
+    def restart(self, name: str) -> JsonObject:
+        """Given an app's name, have it run as a new process. Raises NoSuchApp, TooSoon, DidNotStayUp."""
+        return self._operate(name, self._lifecycle.restart, needs_unit=True)
+
+    def stop(self, name: str) -> JsonObject:
+        """Given an app's name, have no process of it run. Raises NoSuchApp, TooSoon, AppError."""
+        return self._operate(name, lambda config: self._lifecycle.stop(config.name))
+
+    def enable(self, name: str) -> JsonObject:
+        """Given an app's name, have it begin at boot. Raises NoSuchApp, TooSoon, AppError."""
+        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, True), needs_unit=True)
+
+    def disable(self, name: str) -> JsonObject:
+        """Given an app's name, have it not begin at boot. Raises NoSuchApp, TooSoon, AppError."""
+        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, False))
+
+    def edit(self, name: str, order: EditOrder) -> tuple[JsonObject, Edited]:
+        """Given an app's name and what shall change, change it; return its AppStatus and what was done.
+
+        Raises NoSuchApp, WrongFields, TooSoon, DidNotStayUp (and then the former version runs again).
+        """
+        with self._turns.turn(name):
+            record = self.record(name)
+            plan = self._editor.plan(record, order)
+            if not order.is_dry_run:
+                self._turns.claim(name)
+            edited = self._editor.carry_out(plan, order)
+            return self.status(name), edited
+
+    def _operate(
+        self, name: str, act: Callable[[ServiceConfig], ServiceStatus], needs_unit: bool = False
+    ) -> JsonObject:
+        self.record(name)
+        self._turns.claim(name)
+        with self._turns.turn(name):
+            record = self.record(name)
+            if needs_unit and self._lifecycle.look(name).state is UnitState.NOT_FOUND:
+                _log.warning("the unit of %s was removed by hand: it is written again", name)
+                self._privilege.install(record.document, keep_environment=True)
+                self._privilege.act(UnitVerb.ENABLE, name)
+                self._privilege.forget_previous(name)
+            act(record.config)
+            return self.status(name)
+
+    def _refuse_problems(self, document: Mapping[str, Any]) -> None:
+        """Grammar and host in one answer: a field that is wrong in itself is not looked at again on the host."""
+        wrong = problems_in(document)
+        named = {problem.field for problem in wrong}
+        with suppress(AgentError) if wrong else nullcontext():
+            found = self._privilege.check(document).problems
+            wrong += [problem for problem in found if problem.field not in named]
+        if wrong:
+            raise WrongFields(wrong)
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self._store.names():
+            raise NameTaken(f"an app is called {name} already", "Change it with PATCH, or remove it with DELETE first.")
+        if self._is_installed(name):
+            raise NameTaken(
+                f"{unit_name(name)} is there already, but not written down by this agent",
+                f"DELETE /api/apps/{name} removes it.",
+            )
+
+    def _is_installed(self, name: str) -> bool:
+        return self._lifecycle.look(name).state is not UnitState.NOT_FOUND
+
+    def _undo(self, name: str) -> None:
+        """Remove what a failed register has made. If even that fails the record stays: the next start tries again."""
+        try:
+            self._privilege.remove(name)
+        except AgentError as error:
+            _log.error("what is left of %s could not be removed: %s", name, error)
+            return
+        self._store.delete(name)
+
+    def _documents(self, records: Sequence[AppRecord]) -> list[JsonObject]:
+        pairs = [(record, record.config) for record in records]
+        shown = self._systemctl.show([config.unit for _, config in pairs]) if pairs else {}
+        units = {
+            config.name: shown.get(config.unit) or ServiceStatus(config.unit, UnitState.UNKNOWN) for _, config in pairs
+        }
+        processes = self._look_at_processes([(config, units[config.name]) for _, config in pairs])
+        documents = []
+        for record, config in pairs:
+            unit = units[config.name]
+            seen = AppSeen(record, config, unit, processes.get(config.name), unit_file_state(unit))
+            documents.append(status_document(seen, self._judge))
+        return documents
