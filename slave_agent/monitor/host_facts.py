@@ -1,4 +1,4 @@
-"""Facts about this machine and this process. The only module that imports psutil; nothing is decided here."""
+"""Facts about this machine and this process, through psutil; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def system_facts(settings: AgentSettings) -> JsonObject:
     return {
         **host_summary(),
         "kernel": platform.release(),
-        "boot_time": _timestamp(psutil.boot_time()),
+        "boot_time": timestamp(psutil.boot_time()),
         "cpu": {
             "count": psutil.cpu_count() or 1,
             "percent": psutil.cpu_percent(interval=None),
@@ -128,9 +128,10 @@ def process_facts() -> JsonObject:
         "pid": process.pid,
         "memory_bytes": process.memory_info().rss,
         "user": user_name(),
-        "started": _timestamp(process.create_time()),
+        "started": timestamp(process.create_time()),
     }
 
 
-def _timestamp(seconds: float) -> str:
+def timestamp(seconds: float) -> str:
+    """Given seconds since 1970, return the moment in UTC as ISO 8601 with Z."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -28,7 +28,6 @@ TABLE: dict[tuple[bool, UnitState], AppState] = {
     (_FOUND, UnitState.RELOADING): AppState.RUNNING,
     (_MISSING, UnitState.RELOADING): AppState.CRASHED,
 }
-ALERTS = frozenset({AppState.CRASHED, AppState.ZOMBIE})  # the two that the mission marks: process and systemd disagree
 
 
 def reconcile(process_found: bool, state: UnitState) -> AppState:

@@ -40,6 +40,7 @@ AGENT_LAYERS = (
     ("slave_agent.activation_client", "slave_agent.credentials", "slave_agent.monitor", "slave_agent.privilege"),
     ("slave_agent.certificates", "slave_agent.helper_client", "slave_agent.process_runner", "slave_agent.settings"),
     ("slave_agent.door", "slave_agent.host_rules", "slave_agent.listening", "slave_agent.systemd_link"),
+    ("slave_agent.json_lines",),
     ("slave_agent.token_hashes", "slave_agent.durable_files"),
     ("slave_agent.models",),
     ("slave_agent.errors", "slave_agent.states"),

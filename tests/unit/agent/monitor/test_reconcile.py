@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from slave_agent.monitor.reconcile import ALERTS, reconcile
+from slave_agent.monitor.reconcile import reconcile
 from slave_agent.states import AppState
 from slave_agent.systemd.states import UnitState
 
@@ -51,7 +51,3 @@ def test_only_a_found_process_under_a_unit_that_is_up_is_running() -> None:
         if reconcile(is_found, state) is AppState.RUNNING
     }
     assert running == {(True, UnitState.ACTIVE), (True, UnitState.RELOADING)}
-
-
-def test_the_missions_alerts() -> None:
-    assert ALERTS == {AppState.CRASHED, AppState.ZOMBIE}

@@ -1,0 +1,98 @@
+"""One look at everything that is watched: the processes that are there, systemd's word about each unit, and both read
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from slave_agent.monitor.detection import DetectedProcess
+from slave_agent.monitor.incidents import Observation, SubjectKind
+from slave_agent.monitor.monitored import Monitored, find_process
+from slave_agent.monitor.presence import AppProcesses
+from slave_agent.monitor.reconcile import reconcile
+from slave_agent.systemd.parser import ServiceStatus
+from slave_agent.systemd.service_config import ServiceConfig
+from slave_agent.systemd.states import UnitState
+
+Show = Callable[[Sequence[str]], Mapping[str, ServiceStatus]]
+
+
+class Observer:
+    """Given the apps there are, the processes that somebody chose, who asks systemd and who finds processes."""
+
+    def __init__(
+        self,
+        configs: Callable[[], Sequence[ServiceConfig]],
+        chosen: Callable[[], Sequence[Monitored]],
+        show: Show,
+        processes: AppProcesses,
+    ) -> None:
+        self._configs = configs
+        self._chosen = chosen
+        self._show = show
+        self._processes = processes
+
+    def __call__(self) -> list[Observation]:
+        """Look once, with one systemctl for all. Raises AgentError or SystemdError if systemd could not be asked."""
+        configs, chosen = self._configs(), self._chosen()
+        if not configs and not chosen:
+            return []
+        statuses = self._show([config.unit for config in configs] + [one.unit for one in chosen])
+        return [*self._of_apps(configs, statuses), *of_chosen(chosen, statuses, self._all() if chosen else ())]
+
+    def of_chosen(self) -> list[Observation]:
+        """The chosen processes alone, now."""
+        chosen = self._chosen()
+        return of_chosen(chosen, self._show([one.unit for one in chosen]), self._all()) if chosen else []
+
+    def _all(self) -> tuple[DetectedProcess, ...]:
+        return self._processes.all()
+
+    def _of_apps(
+        self, configs: Sequence[ServiceConfig], statuses: Mapping[str, ServiceStatus]
+    ) -> Iterable[Observation]:
+        pids = self._processes.find((config, statuses.get(config.unit)) for config in configs)
+        for config in configs:
+            yield observation(SubjectKind.APP, config.name, pids[config.name], statuses.get(config.unit))
+
+
+def of_chosen(
+    chosen: Sequence[Monitored], statuses: Mapping[str, ServiceStatus], processes: Sequence[DetectedProcess]
+) -> list[Observation]:
+    """Given the choices, systemd's words and the processes there are, return how each fares. Pure."""
+    seen = []
+    for one in chosen:
+        status = statuses.get(one.unit)
+        process = next((each for each in processes if status is not None and each.pid == status.pid), None)
+        process = process or find_process(one, processes)
+        seen.append(observation(SubjectKind.PROCESS, one.name, process.pid if process else None, status))
+    return seen
+
+
+def observation(subject: SubjectKind, name: str, pid: int | None, status: ServiceStatus | None) -> Observation:
+    """Given a subject, the pid of its process (None: none was found) and systemd's word, return both read together.
+    Pure.
+    """
+    state = UnitState.UNKNOWN if status is None else status.state
+    return Observation(
+        subject=subject,
+        name=name,
+        status=reconcile(pid is not None, state),
+        unit_state=state,
+        is_found=pid is not None,
+        pid=pid,
+        restarts=0 if status is None else status.restarts,
+        detail="" if status is None else detail_of(status, pid),
+    )
+
+
+def detail_of(status: ServiceStatus, pid: int | None) -> str:
+    """Given systemd's word and the process that was found, return in a sentence what they say. Pure."""
+    how = ""
+    if status.signal:
+        how = f", ended by signal {status.signal}"
+    elif status.exit_code:
+        how = f", ended with exit code {status.exit_code}"
+    process = "no process was found" if pid is None else f"process {pid} was found"
+    return f"{status.unit} is {status.state.value}{how}; {process}"

@@ -1,0 +1,63 @@
+"""The loop around the judgement: events on disk, one an incident, also across restarts; a blind look judges nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from slave_agent.errors import AgentError
+from slave_agent.monitor.events import event_log, page_of
+from slave_agent.monitor.incidents import Observation, SubjectKind
+from slave_agent.monitor.watcher import Watcher
+from slave_agent.states import AppState
+from slave_agent.systemd.states import UnitState
+
+CRASHED = Observation(SubjectKind.APP, "shop", AppState.CRASHED, UnitState.ACTIVE, is_found=False, detail="no process")
+RUNNING = Observation(SubjectKind.APP, "shop", AppState.RUNNING, UnitState.ACTIVE, is_found=True, pid=7)
+
+
+def watcher(folder: Path, observe: Callable[[], Sequence[Observation]]) -> Watcher:
+    return Watcher(observe, event_log(folder))
+
+
+def kinds(folder: Path) -> list[str]:
+    return [event["kind"] for event in page_of(event_log(folder), 0)["events"]]
+
+
+def test_an_incident_is_one_event_also_across_a_restart(tmp_path: Path) -> None:
+    for _ in range(3):  # three lives of the agent
+        one = watcher(tmp_path, lambda: [CRASHED])
+        one.look()
+        one.look()
+        one.look()
+    assert kinds(tmp_path) == ["crashed"]
+    event = page_of(event_log(tmp_path), 0)["events"][0]
+    assert (event["id"], event["type"], event["name"], event["status"]) == (1, "app", "shop", "crashed")
+    assert event["detail"] == "no process"
+    for _ in range(3):
+        watcher(tmp_path, lambda: [RUNNING]).look()
+    again = watcher(tmp_path, lambda: [RUNNING])
+    again.look()
+    again.look()
+    assert kinds(tmp_path) == ["crashed", "recovered"]
+
+
+def test_an_app_that_is_not_there_any_more_ends_its_incident(tmp_path: Path) -> None:
+    seen = [[CRASHED], [CRASHED], [], []]
+    one = watcher(tmp_path, lambda: seen.pop(0))
+    for _ in range(4):
+        one.look()
+    assert kinds(tmp_path) == ["crashed", "stopped"]
+
+
+def test_a_look_that_could_not_be_made_judges_nobody(tmp_path: Path) -> None:
+    def blind() -> list[Observation]:
+        raise AgentError("systemd does not answer")
+
+    looks: list[Callable[[], list[Observation]]] = [lambda: [CRASHED], blind, blind, blind, lambda: [CRASHED]]
+    one = watcher(tmp_path, lambda: looks.pop(0)())
+    for _ in range(4):
+        one.look()
+    assert kinds(tmp_path) == []
+    one.look()
+    assert kinds(tmp_path) == ["crashed"]
