@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slave_agent.systemd.service_config import FieldProblem
+    from slave_agent.systemd.document_rules import FieldProblem
 
 
 class SystemdError(Exception):

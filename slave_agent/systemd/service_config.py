@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import Enum
 from typing import Any, Optional
 
+from slave_agent.systemd.document_rules import FieldProblem, problems_in, renamed
+from slave_agent.systemd.errors import InvalidConfig
+from slave_agent.systemd.names import APP_NAME, UNIT_PREFIX, app_name_of, unit_name
 from slave_agent.systemd.states import AppKind, Hardening, RestartPolicy
 
-UNIT_PREFIX = "d8-app-"
-
-
-@dataclass(frozen=True)
-class FieldProblem:
-    """One thing that is wrong with one field, and what to do about it."""
-
-    field: str
-    message: str
-    hint: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        return {"field": self.field, "message": self.message, "hint": self.hint}
+__all__ = [
+    "APP_NAME",
+    "UNIT_PREFIX",
+    "FieldProblem",
+    "ServiceConfig",
+    "app_name_of",
+    "config_from",
+    "document_of",
+    "problems_in",
+    "unit_name",
+]
 
 
 @dataclass(frozen=True)
 class ServiceConfig:
-    """One app. `script` is a path (node, python), an npm script's name, a module, or `module:attribute` (fastapi)."""
+    """One app. `script` is a path (node, python), an npm script's name, a module, or `module:attribute` (fastapi).
+
+    `interpreter` None means the one that the host's check finds. An app hears `host` and `port` as uvicorn's options
+    or, of another kind, as HOST and PORT in its environment.
+    """
 
     name: str
     kind: AppKind
@@ -53,28 +59,32 @@ class ServiceConfig:
         return unit_name(self.name)
 
 
-def unit_name(name: str) -> str:
-    """Given an app's name, return its unit's: prefixed, so that no app shadows a unit of the system."""
-    return f"{UNIT_PREFIX}{name}.service"
-
-
-def app_name_of(unit: str) -> Optional[str]:
-    """Given a unit's name, return the app's, or None when it is no app's."""
-    if unit.startswith(UNIT_PREFIX) and unit.endswith(".service"):
-        return unit[len(UNIT_PREFIX) : -len(".service")]
-    return None
-
-
-def problems_in(document: Any) -> list[FieldProblem]:
-    """Given a parsed JSON value, return everything that keeps it from describing an app; empty when nothing does."""
-    raise NotImplementedError
-
-
 def config_from(document: Any) -> ServiceConfig:
     """Given a parsed JSON value, return the app that it describes. Raises InvalidConfig with all its problems."""
-    raise NotImplementedError
+    if problems := problems_in(document):
+        raise InvalidConfig(problems)
+    values = {name: value for name, value in renamed(document).items() if value is not None}
+    for name, kind in _KINDS.items():
+        if name in values:
+            values[name] = kind(values[name])
+    for name in ("arguments", "after", "wants"):
+        values[name] = tuple(values.get(name, ()))
+    values["environment"] = dict(values.get("environment", {}))
+    return ServiceConfig(**values)
 
 
 def document_of(config: ServiceConfig, with_environment: bool = False) -> dict[str, Any]:
-    """Return the document of an app, without its environment's values unless they are asked for."""
-    raise NotImplementedError
+    """Return the document of an app, without its environment unless that is asked for."""
+    document: dict[str, Any] = {}
+    for one in fields(config):
+        value = getattr(config, one.name)
+        document[one.name] = value.value if isinstance(value, Enum) else value
+    for name in ("arguments", "after", "wants"):
+        document[name] = list(document[name])
+    document["environment"] = dict(config.environment)
+    if not with_environment:
+        del document["environment"]
+    return document
+
+
+_KINDS: Mapping[str, type[Enum]] = {"kind": AppKind, "restart": RestartPolicy, "hardening": Hardening}
