@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SMALL_BODY_BYTES = 64 * 1024
 EXECUTE_BODY_BYTES = 1024 * 1024
+APP_BODY_BYTES = 128 * 1024
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 
 AsyncHandler = Callable[["Exchange"], Awaitable[None]]

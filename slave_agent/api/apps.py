@@ -1,0 +1,115 @@
+"""Apps over HTTP. An operation waits for its outcome in a thread of its own kind, so that neither Flask's threads nor
+looks at apps ever wait behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from slave_agent.api.app_forms import edit_order, registration
+from slave_agent.api.dto import nothing
+from slave_agent.api.exchange import Exchange
+from slave_agent.api.problems import json_reply
+from slave_agent.errors import HttpProblem
+from slave_agent.models import JsonObject
+from slave_agent.orchestrator.app_manager import AppManager
+from slave_agent.routes import APP_BODY_BYTES, SMALL_BODY_BYTES, AsyncHandler
+
+OPERATION_THREADS = 16  # each mostly sleeps while an app proves itself; they are made when needed
+LONGEST_QUEUE = 64
+LOOK_THREADS = 4
+_BUSY_SECONDS = 5
+
+_Result = TypeVar("_Result")
+
+
+class Apps:
+    """Given the apps."""
+
+    def __init__(self, manager: AppManager) -> None:
+        self._manager = manager
+        self._operations = ThreadPoolExecutor(OPERATION_THREADS, "app-operation")
+        self._looks = ThreadPoolExecutor(LOOK_THREADS, "app-look")
+        self._free = threading.Semaphore(LONGEST_QUEUE)
+
+    async def list(self, exchange: Exchange) -> None:
+        """GET /api/apps."""
+        await exchange.body(SMALL_BODY_BYTES)
+        apps = await self._look(self._manager.statuses)
+        await exchange.send(json_reply(200, {"apps": apps}))
+
+    async def show(self, exchange: Exchange) -> None:
+        """GET /api/apps/NAME: status and configuration."""
+        await exchange.body(SMALL_BODY_BYTES)
+        name = exchange.path_values["name"]
+
+        def look() -> JsonObject:
+            record = self._manager.record(name)
+            status = self._manager.status(name)
+            return {"app": status, "config": record.document, "environment_names": list(record.environment_names)}
+
+        await exchange.send(json_reply(200, await self._look(look)))
+
+    async def status(self, exchange: Exchange) -> None:
+        """GET /api/apps/NAME/status: status and last lines."""
+        await exchange.body(SMALL_BODY_BYTES)
+        name = exchange.path_values["name"]
+
+        def look() -> JsonObject:
+            return self._manager.status(name) | {"log": list(self._manager.log_lines(name))}
+
+        await exchange.send(json_reply(200, await self._look(look)))
+
+    async def register(self, exchange: Exchange) -> None:
+        """POST /api/apps/register: 201 once the app runs and has stayed up."""
+        document = registration(await exchange.json(APP_BODY_BYTES))
+        status = await self._operate(lambda: self._manager.register(document))
+        where = {"Location": f"/api/apps/{status['name']}"}
+        await exchange.send(json_reply(201, status, where))
+
+    async def edit(self, exchange: Exchange) -> None:
+        """PATCH /api/apps/NAME."""
+        order = edit_order(await exchange.json(APP_BODY_BYTES))
+        name = exchange.path_values["name"]
+        status, edited = await self._operate(lambda: self._manager.edit(name, order))
+        document = {
+            "app": status,
+            "changes": [change.as_json() for change in edited.changes],
+            "restarted": edited.is_restarted,
+            "needs_restart": edited.needs_restart,
+        }
+        await exchange.send(json_reply(200, document))
+
+    async def remove(self, exchange: Exchange) -> None:
+        """DELETE /api/apps/NAME."""
+        nothing(await exchange.json(SMALL_BODY_BYTES))
+        name = exchange.path_values["name"]
+        await self._operate(lambda: self._manager.unregister(name))
+        await exchange.send(json_reply(200, {"removed": name}))
+
+    def operation(self, operate: Callable[[str], JsonObject]) -> AsyncHandler:
+        """Given an operation of the manager's on one app, return the route that answers with the app's status."""
+
+        async def answer(exchange: Exchange) -> None:
+            nothing(await exchange.json(SMALL_BODY_BYTES))
+            name = exchange.path_values["name"]
+            await exchange.send(json_reply(200, await self._operate(lambda: operate(name))))
+
+        return answer
+
+    async def _look(self, look: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._looks, look)
+
+    async def _operate(self, operate: Callable[[], _Result]) -> _Result:
+        """Run an operation to its end, even if its client leaves. Raises HttpProblem 503 where too many wait."""
+        if not self._free.acquire(blocking=False):
+            hint = f"Try again in {_BUSY_SECONDS} s."
+            raise HttpProblem(503, "too many operations on apps wait", hint, {"Retry-After": str(_BUSY_SECONDS)})
+
+        running = self._operations.submit(operate)
+        running.add_done_callback(lambda _: self._free.release())
+        return await asyncio.wrap_future(running)
