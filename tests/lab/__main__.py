@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--new", action="store_true", help="in a lab of their own, not beside the hosts that are up")
     up.add_argument("--cron", action="store_true", help="with cron installed")
     up.add_argument("--linger", action="store_true", help="with polkit and user sessions, so that lingering is allowed")
+    up.add_argument("--runtimes", action="store_true", help="with Node.js, npm and a venv with FastAPI, as in apps")
     up.add_argument("--package", action="append", default=[], metavar="NAME", help="with this Debian package too")
     up.add_argument("--password", help="the user's password")
     up.add_argument("--authorized-key", type=Path, metavar="FILE", help="a public key that may log in by ssh")
@@ -112,6 +113,7 @@ def _up(options: argparse.Namespace, places: Places) -> int:
                     options.profile,
                     cron=options.cron,
                     linger=options.linger,
+                    runtimes=options.runtimes,
                     packages=tuple(options.package),
                     password=options.password,
                     authorized_key=options.authorized_key.read_text().strip() if options.authorized_key else None,

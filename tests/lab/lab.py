@@ -197,6 +197,7 @@ class Lab:
         name: str | None = None,
         cron: bool = False,
         linger: bool = False,
+        runtimes: bool = False,
         packages: tuple[str, ...] = (),
         password: str | None = None,
         authorized_key: str | None = None,
@@ -205,11 +206,11 @@ class Lab:
     ) -> Host:
         """Make a fresh host of the profile, boot it, and return it once it is up.
 
-        `cron`, `linger` (polkit and user sessions) and `packages` are installed in an image of their own, kept in the
-        cache. `password` and `authorized_key` are those of the profile's user. Raises LabError, ValueError.
+        `cron`, `linger` (polkit and user sessions), `runtimes` (Node.js, npm, FastAPI) and `packages` are installed in
+        an image of their own, kept in the cache. `password` and `authorized_key` are those of the profile's user. Raises LabError, ValueError.
         """
         kind = profiles.parse_profile(profile)
-        options = HostOptions(packages, cron, linger, password, authorized_key)
+        options = HostOptions(packages, cron, linger, password, authorized_key, runtimes)
         recipe = profiles.image_for(kind, options, machine_facts.gather())
         layers = images.ensure(recipe, self.places.cache, self.say)
         host = Host(self._register(kind, name, layers), self.ledger)

@@ -21,6 +21,7 @@ class Profile(StrEnum):
     BULLSEYE = "bullseye"
     SSH = "ssh"
     GIT = "git"
+    APPS = "apps"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Kind:
     script: str
     packages: tuple[str, ...] = ()
     runs_containers: bool = False
+    has_runtimes: bool = False
 
 
 _PI = f"{recipes.ADD_PI}\n{recipes.ADD_MALLORY}"
@@ -47,6 +49,7 @@ KINDS: dict[Profile, Kind] = {
     Profile.BULLSEYE: Kind("bullseye", "pi", _PI),
     Profile.SSH: Kind("bookworm", "pi", _PI, ("openssh-server",)),
     Profile.GIT: Kind("bookworm", "pi", _PI, ("git",)),
+    Profile.APPS: Kind("bookworm", "pi", _PI, has_runtimes=True),
 }
 
 _USERS_LAYER = {_PI: "pi", _BOB: "bob", _ROOT: "root-only"}
@@ -54,13 +57,16 @@ _USERS_LAYER = {_PI: "pi", _BOB: "bob", _ROOT: "root-only"}
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What a test asks for besides the profile. `linger`: with polkit and user sessions, as a full Debian has them."""
+    """What a test asks for besides the profile. `linger`: with polkit and user sessions, as a full Debian has them.
+    `runtimes`: with what apps need, as in the profile apps.
+    """
 
     packages: tuple[str, ...] = ()
     cron: bool = False
     linger: bool = False
     password: str | None = field(default=None, repr=False)
     authorized_key: str | None = None
+    runtimes: bool = False
 
 
 def packages_for(profile: Profile, options: HostOptions) -> tuple[str, ...]:
@@ -83,7 +89,8 @@ def image_for(profile: Profile, options: HostOptions, facts: MachineFacts) -> Im
         parent=recipes.networked(kind.suite, facts),
         script=kind.script,
     )
-    return recipes.with_packages(users, packages_for(profile, options))
+    image = recipes.with_packages(users, packages_for(profile, options))
+    return recipes.with_runtimes(image) if kind.has_runtimes or options.runtimes else image
 
 
 def parse_profile(name: str) -> Profile:

