@@ -207,7 +207,8 @@ class Lab:
         """Make a fresh host of the profile, boot it, and return it once it is up.
 
         `cron`, `linger` (polkit and user sessions), `runtimes` (Node.js, npm, FastAPI) and `packages` are installed in
-        an image of their own, kept in the cache. `password` and `authorized_key` are those of the profile's user. Raises LabError, ValueError.
+        an image of their own, kept in the cache. `password` and `authorized_key` are those of the profile's user.
+        Raises LabError, ValueError.
         """
         kind = profiles.parse_profile(profile)
         options = HostOptions(packages, cron, linger, password, authorized_key, runtimes)

@@ -112,7 +112,7 @@ def with_packages(parent: Image, packages: tuple[str, ...]) -> Image:
 
 
 def with_runtimes(parent: Image) -> Image:
-    """Return the image with what apps need: Node.js and npm, and a venv with FastAPI and uvicorn in /opt/fastapi-venv."""
+    """Return the image with what apps need: Node.js, npm, and FastAPI with uvicorn in /opt/fastapi-venv."""
     return Image(
         name=f"{parent.name}+runtimes",
         suite=parent.suite,
