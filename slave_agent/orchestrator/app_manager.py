@@ -14,25 +14,28 @@ from slave_agent.errors import AgentError
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
+from slave_agent.orchestrator.editing import presentable
 from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
 from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.log_tail import LogTail
+from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.orchestrator.unit_text import unit_file_state
 from slave_agent.privilege import Privilege
 from slave_agent.states import AppPhase
 from slave_agent.systemd.parser import ServiceStatus
 from slave_agent.systemd.service_config import APP_NAME, ServiceConfig, config_from, document_of, problems_in, unit_name
-from slave_agent.systemd.states import UnitState, UnitVerb
+from slave_agent.systemd.states import UnitState
 from slave_agent.systemd.systemctl import Systemctl
+from slave_agent.systemd.unit_files import UnitFileState
 
 _log = logging.getLogger(__name__)
 
 
 class AppManager:
-    """Given what it needs of the rest: where records are, who gives orders, who knows units, lifecycle, logs, turns;
-    how to look at processes, and the table that says how an app fares.
+    """Given what it needs of the rest: where records are, who gives orders, who knows units, lifecycle, logs, turns,
+    recovery; how to look at processes, and the table that says how an app fares.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class AppManager:
         lifecycle: Lifecycle,
         log_tail: LogTail,
         turns: Turns,
+        recovery: Recovery,
         look_at_processes: ProcessLook,
         judge: Judge,
     ) -> None:
@@ -52,6 +56,7 @@ class AppManager:
         self._lifecycle = lifecycle
         self._log_tail = log_tail
         self._turns = turns
+        self.recovery = recovery
         self._look_at_processes = look_at_processes
         self._judge = judge
         self._editor = Editor(store, privilege, lifecycle)
@@ -89,6 +94,7 @@ class AppManager:
         self._refuse_problems(document)
         config = config_from(document)
         with self._turns.turn(config.name):
+            self.recovery.settle(config.name)
             self._refuse_taken(config.name)
             self._turns.claim(config.name)
             record = AppRecord(
@@ -128,11 +134,11 @@ class AppManager:
 
     def start(self, name: str) -> JsonObject:
         """Given an app's name, have it run; return its AppStatus. Raises NoSuchApp, TooSoon, DidNotStayUp."""
-        return self._operate(name, self._lifecycle.start, needs_unit=True)
+        return self._operate(name, self._lifecycle.start)
 
     def restart(self, name: str) -> JsonObject:
         """Given an app's name, have it run as a new process. Raises NoSuchApp, TooSoon, DidNotStayUp."""
-        return self._operate(name, self._lifecycle.restart, needs_unit=True)
+        return self._operate(name, self._lifecycle.restart)
 
     def stop(self, name: str) -> JsonObject:
         """Given an app's name, have no process of it run. Raises NoSuchApp, TooSoon, AppError."""
@@ -140,7 +146,7 @@ class AppManager:
 
     def enable(self, name: str) -> JsonObject:
         """Given an app's name, have it begin at boot. Raises NoSuchApp, TooSoon, AppError."""
-        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, True), needs_unit=True)
+        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, True))
 
     def disable(self, name: str) -> JsonObject:
         """Given an app's name, have it not begin at boot. Raises NoSuchApp, TooSoon, AppError."""
@@ -152,6 +158,7 @@ class AppManager:
         Raises NoSuchApp, WrongFields, TooSoon, DidNotStayUp (and then the former version runs again).
         """
         with self._turns.turn(name):
+            self.recovery.settle(name)
             record = self.record(name)
             plan = self._editor.plan(record, order)
             if not order.is_dry_run:
@@ -159,28 +166,33 @@ class AppManager:
             edited = self._editor.carry_out(plan, order)
             return self.status(name), edited
 
-    def _operate(
-        self, name: str, act: Callable[[ServiceConfig], ServiceStatus], needs_unit: bool = False
-    ) -> JsonObject:
+    def _operate(self, name: str, act: Callable[[ServiceConfig], ServiceStatus]) -> JsonObject:
         self.record(name)
         self._turns.claim(name)
         with self._turns.turn(name):
+            self.recovery.settle(name)
             record = self.record(name)
-            if needs_unit and self._lifecycle.look(name).state is UnitState.NOT_FOUND:
-                _log.warning("the unit of %s was removed by hand: it is written again", name)
-                self._privilege.install(record.document, keep_environment=True)
-                self._privilege.act(UnitVerb.ENABLE, name)
-                self._privilege.forget_previous(name)
+            self._write_missing_unit(record)
             act(record.config)
             return self.status(name)
 
+    def _write_missing_unit(self, record: AppRecord) -> None:
+        """A unit that was removed by hand is written again by the next operation; its environment if that is left."""
+        if self._privilege.look(record.name).file is not UnitFileState.MISSING:
+            return
+        _log.warning("the unit of %s was removed by hand: it is written again", record.name)
+        self._privilege.install(record.document, keep_environment=True)
+        self._lifecycle.set_enabled(record.name, True)
+
     def _refuse_problems(self, document: Mapping[str, Any]) -> None:
-        """Grammar and host in one answer: a field that is wrong in itself is not looked at again on the host."""
+        """Grammar and host in one answer: what is wrong in itself is left out where the host is looked at."""
         wrong = problems_in(document)
         named = {problem.field for problem in wrong}
-        with suppress(AgentError) if wrong else nullcontext():
-            found = self._privilege.check(document).problems
-            wrong += [problem for problem in found if problem.field not in named]
+        possible = presentable(document, named)
+        if possible is not None:
+            with suppress(AgentError) if wrong else nullcontext():
+                found = self._privilege.check(possible).problems
+                wrong += [problem for problem in found if problem.field not in named]
         if wrong:
             raise WrongFields(wrong)
 

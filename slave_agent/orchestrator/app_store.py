@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from slave_agent.durable_files import sync_folder, write_atomically
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class AppRecord:
     """An app as it was registered. `document` is its config without environment; `former` the one that an edit goes
-    back to.
+    back to, `former_ran` whether it ran then.
     """
 
     name: str
@@ -27,7 +27,8 @@ class AppRecord:
     environment_names: tuple[str, ...] = ()
     phase: AppPhase = AppPhase.REGISTERED
     former: JsonObject | None = None
-    former_names: tuple[str, ...] = field(default=())
+    former_names: tuple[str, ...] = ()
+    former_ran: bool = False
 
     @property
     def config(self) -> ServiceConfig:
@@ -100,4 +101,5 @@ def _record_of(name: str, stored: JsonObject) -> AppRecord:
         phase=AppPhase(stored["phase"]),
         former=stored["former"],
         former_names=tuple(stored["former_names"]),
+        former_ran=bool(stored["former_ran"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,3 +53,13 @@ def changes(
         if is_there or stays:
             found.append(Change(f"{ENVIRONMENT}.{name}", "set" if is_there else None, "set" if stays else None))
     return found
+
+
+def presentable(document: Mapping[str, Any], wrong_fields: Set[str]) -> JsonObject | None:
+    """Given a document and its fields that are wrong in themselves, return what of it the host can still be asked
+    about, or None where nothing is left to ask.
+    """
+    if wrong_fields & {"kind", "script", "user", "working_dir"}:
+        return None
+    left = {name: value for name, value in document.items() if name not in wrong_fields}
+    return left if "name" in left else left | {"name": "unnamed"}

@@ -18,6 +18,7 @@ from slave_agent.states import AppPhase
 from slave_agent.systemd.service_config import FieldProblem, config_from, document_of, problems_in
 from slave_agent.systemd.states import UnitState
 
+_AT_REST = (UnitState.INACTIVE, UnitState.FAILED, UnitState.NOT_FOUND)
 _log = logging.getLogger(__name__)
 
 
@@ -61,14 +62,14 @@ class Editor:
         """Given an app and what shall change, return the plan; nothing is written. Raises WrongFields with every
         problem of grammar and host.
         """
-        patch = order.fields.get(ENVIRONMENT) or {}
+        patch = {} if order.fields.get(ENVIRONMENT) is None else order.fields[ENVIRONMENT]
         to_install = merged(before.document, order.fields)
         if "name" in order.fields and order.fields["name"] != before.name:
             raise WrongFields([FieldProblem("name", "an app keeps its name", "Register it again under the new name.")])
         as_whole = to_install | {ENVIRONMENT: _without_nulls(patch)}
         wrong = problems_in(as_whole)
         if not wrong:
-            wrong = self._host_problems(before, to_install)
+            wrong = list(self._privilege.check(to_install, keep_environment=True).problems)
         if wrong:
             raise WrongFields(wrong)
         after = replace(
@@ -82,15 +83,12 @@ class Editor:
     def carry_out(self, plan: Plan, order: EditOrder) -> Edited:
         """Given a plan, do it. Raises DidNotStayUp once the former version is back: `restored` says whether it is."""
         name = plan.before.name
-        is_running = self._lifecycle.look(name).pid is not None
+        is_running = self._lifecycle.look(name).state not in _AT_REST
         if order.is_dry_run:
             return Edited(plan.changes, False, bool(plan.changes) and is_running)
         former = plan.before
         self._privilege.forget_previous(name)  # of an older change: a killed agent must not go back to that
-        editing = replace(
-            plan.after, phase=AppPhase.EDITING, former=former.document, former_names=former.environment_names
-        )
-        self._store.write(editing)
+        self._store.write(_being_changed(plan, is_running))
         try:
             self._privilege.install(plan.to_install, keep_environment=True)
             if order.is_restart_wanted:
@@ -98,7 +96,7 @@ class Editor:
         except AgentStops:  # no time to go back: what is written down lets the next start do it
             raise
         except DidNotStayUp as error:
-            error.restored = self._go_back(former)
+            error.restored = self._go_back(former, is_running)
             raise
         except BaseException:
             self._put_back(former)
@@ -107,12 +105,6 @@ class Editor:
         _log.info("app %s changed: %s", name, ", ".join(change.field for change in plan.changes) or "nothing")
         is_stale = bool(plan.changes) and is_running and not order.is_restart_wanted
         return Edited(plan.changes, order.is_restart_wanted, is_stale)
-
-    def _host_problems(self, before: AppRecord, to_install: JsonObject) -> list[FieldProblem]:
-        """What keeps the new version from running here; the port that the app itself holds is free for it."""
-        found = self._privilege.check(to_install, keep_environment=True).problems
-        holds_port = to_install.get("port") == before.document.get("port") and self._lifecycle.look(before.name).pid
-        return [problem for problem in found if not (holds_port and problem.field == "port")]
 
     def _put_back(self, former: AppRecord) -> bool:
         """Write the former version again: whether it is back. If not, the record says so to the next start."""
@@ -124,17 +116,29 @@ class Editor:
         self._store.write(former)
         return True
 
-    def _go_back(self, former: AppRecord) -> bool:
-        """Have the former version run again: whether it does."""
+    def _go_back(self, former: AppRecord, was_running: bool) -> bool:
+        """Have the former version run again, or rest if it rested: whether it does."""
         if not self._put_back(former):
             return False
         try:
-            status = self._lifecycle.restart(former.config)
+            if was_running:
+                return self._lifecycle.restart(former.config).state is UnitState.ACTIVE
+            self._lifecycle.stop(former.name)
         except AgentError as error:
             _log.error("the former version of %s does not run either: %s", former.name, error)
             return False
-        return status.state is UnitState.ACTIVE
+        return True
 
 
 def _without_nulls(patch: Any) -> Any:
     return {name: value for name, value in patch.items() if value is not None} if isinstance(patch, dict) else patch
+
+
+def _being_changed(plan: Plan, is_running: bool) -> AppRecord:
+    return replace(
+        plan.after,
+        phase=AppPhase.EDITING,
+        former=plan.before.document,
+        former_names=plan.before.environment_names,
+        former_ran=is_running,
+    )

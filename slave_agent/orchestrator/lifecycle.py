@@ -62,12 +62,12 @@ class Lifecycle:
         before = self.look(config.name)
         if before.state is UnitState.ACTIVE and before.pid:
             return before
-        self._calm(config.name, before)
+        self._end_crash_loop(before, config.name)
         return self._bring_up(config, UnitVerb.START)
 
     def restart(self, config: ServiceConfig) -> ServiceStatus:
         """Given an app, have it run as a new process. Raises DidNotStayUp, AgentStops."""
-        self._calm(config.name, self.look(config.name))
+        self._end_crash_loop(self.look(config.name), config.name)
         return self._bring_up(config, UnitVerb.RESTART)
 
     def stop(self, name: str) -> ServiceStatus:
@@ -90,12 +90,10 @@ class Lifecycle:
             raise AppError(f"{name} was not {wanted}", outcome.message or "systemd gave no reason.")
         return seen
 
-    def _calm(self, name: str, before: ServiceStatus) -> None:
-        """Before a start: end a crash loop, so that systemd counts restarts from 0, and lift the start limit."""
+    def _end_crash_loop(self, before: ServiceStatus, name: str) -> None:
+        """Before a start: systemd shall count restarts from 0."""
         if before.state is UnitState.AUTO_RESTART:
             self._privilege.act(UnitVerb.STOP, name)
-        if before.state is not UnitState.ACTIVE:
-            self._privilege.act(UnitVerb.RESET_FAILED, name)
 
     def _bring_up(self, config: ServiceConfig, verb: UnitVerb) -> ServiceStatus:
         since = self._clock.moment()

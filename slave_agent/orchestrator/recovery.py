@@ -1,46 +1,82 @@
-"""At the agent's start: what a killed agent left half-done is undone or finished, so that each app is whole or gone."""
+"""What a killed agent left half-done is undone or finished, so that each app is whole or gone."""
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 
-from slave_agent.errors import AgentError
+from slave_agent.errors import AgentError, PrivilegeUnavailable
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
+from slave_agent.orchestrator.errors import TooSoon
 from slave_agent.orchestrator.lifecycle import Lifecycle
+from slave_agent.orchestrator.turns import Turns
 from slave_agent.privilege import Privilege
 from slave_agent.states import AppPhase
 
+_TRIES = 10
+_PAUSE_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-def recover(store: AppStore, privilege: Privilege, lifecycle: Lifecycle) -> list[str]:
-    """Given where records are and who gives orders, settle every app that is not in its last phase. Return what was
-    done, a sentence an app. What fails stays as it is for the next start: no app keeps the agent from starting.
-    """
-    done = []
-    for record in store.all():
-        if record.phase is AppPhase.REGISTERED:
-            continue
-        try:
-            done.append(_settle(record, store, privilege, lifecycle))
-        except AgentError as error:
-            _log.error("the app %s could not be settled: %s", record.name, error)
-    for sentence in done:
-        _log.warning("%s", sentence)
-    return done
+class Recovery:
+    """Given where records are, who gives orders, the lifecycle, whose turn it is, and how to sleep."""
 
+    def __init__(
+        self,
+        store: AppStore,
+        privilege: Privilege,
+        lifecycle: Lifecycle,
+        turns: Turns,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self._store = store
+        self._privilege = privilege
+        self._lifecycle = lifecycle
+        self._turns = turns
+        self._sleep = sleep
 
-def _settle(record: AppRecord, store: AppStore, privilege: Privilege, lifecycle: Lifecycle) -> str:
-    name = record.name
-    if record.phase is AppPhase.EDITING:
+    def start(self) -> None:
+        """Settle everything in a thread of its own: who gives orders may be slow to answer, the server must not be."""
+        if any(record.phase is not AppPhase.REGISTERED for record in self._store.all()):
+            threading.Thread(target=self.run, name="app-recovery", daemon=True).start()
+
+    def run(self) -> None:
+        """Settle every app that somebody left half-done. What fails stays written down: the next operation on the app,
+        or the next start of the agent, tries again.
+        """
+        for record in self._store.all():
+            if record.phase is AppPhase.REGISTERED:
+                continue
+            for _ in range(_TRIES):
+                try:
+                    with self._turns.turn(record.name):
+                        self.settle(record.name)
+                    break
+                except (PrivilegeUnavailable, TooSoon) as error:
+                    _log.warning("the app %s can't be settled yet: %s", record.name, error)
+                    self._sleep(_PAUSE_SECONDS)
+                except AgentError as error:
+                    _log.error("the app %s could not be settled: %s", record.name, error)
+                    break
+
+    def settle(self, name: str) -> None:
+        """Given an app whose turn it is, settle it if it is half-done. Raises AgentError; then it stays as it is."""
+        record = self._store.find(name)
+        if record is None or record.phase is AppPhase.REGISTERED:
+            return
+        if record.phase is AppPhase.EDITING:
+            self._put_back(record)
+            _log.warning("a change of %s had not ended: the former version is back", name)
+        else:
+            self._privilege.remove(name)
+            self._store.delete(name)
+            began = "registration" if record.phase is AppPhase.REGISTERING else "removal"
+            _log.warning("%s is gone: its %s had not ended", name, began)
+
+    def _put_back(self, record: AppRecord) -> None:
         former = record.as_before_edit()
-        was_running = lifecycle.look(name).pid is not None
-        was_replaced = privilege.restore(name)
-        store.write(former)
-        if was_replaced and was_running:
-            lifecycle.restart(former.config)
-        return f"a change of {name} had not ended: the former version is back"
-    privilege.remove(name)
-    store.delete(name)
-    began = "its registration" if record.phase is AppPhase.REGISTERING else "its removal"
-    return f"{name} is gone: {began} had not ended"
+        was_replaced = self._privilege.restore(record.name)
+        self._store.write(former)
+        if was_replaced and record.former_ran:
+            self._lifecycle.restart(former.config)
