@@ -25,12 +25,16 @@ from slave_agent.credentials import CredentialStore, context_of
 from slave_agent.errors import AgentError
 from slave_agent.host_rules import names_allowed
 from slave_agent.listening import ListenAddress, bind, parse_listen_address
+from slave_agent.logs.hub import LogHub
+from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.models import AgentSettings, Credential
 from slave_agent.monitor.host_facts import hostname
-from slave_agent.process_runner import run
+from slave_agent.orchestrator.app_store import AppStore
+from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
 from slave_agent.settings import load_settings
+from slave_agent.states import Scope
 from slave_agent.systemd_link import SystemdLink, take_systemd_link
 
 _log = logging.getLogger("slave_agent")
@@ -86,6 +90,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         activation=ActivationClient(settings, run),
         jobs=_job_store(settings),
         stopping_for=lambda: server.stopping_for,
+        logs=_log_hub(settings),
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),
@@ -117,6 +122,13 @@ def _job_store(settings: AgentSettings) -> JobStore:
     store = JobStore(settings.state_dir / "jobs", launcher, settings.state_dir / "work")
     store.recover()
     return store
+
+
+def _log_hub(settings: AgentSettings) -> LogHub:
+    apps = AppStore(settings.state_dir / "apps")
+    return LogHub(
+        JournalReader(start_reading), settings.scope is not Scope.SYSTEM, lambda name: apps.find(name) is not None
+    )
 
 
 def _log_to_stderr() -> None:

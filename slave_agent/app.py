@@ -13,11 +13,13 @@ from slave_agent.api.enrolment import enrolment_blueprint
 from slave_agent.api.files import Files
 from slave_agent.api.health import Health
 from slave_agent.api.jobs import Jobs
+from slave_agent.api.log_stream import LogStream
+from slave_agent.api.logs import Logs
 from slave_agent.api.problems import problem_of, problem_reply
 from slave_agent.api.system import system_blueprint
 from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.errors import HttpProblem
-from slave_agent.routes import Route, RouteTable
+from slave_agent.routes import WEBSOCKET, Route, RouteTable
 from slave_agent.services import Services
 from slave_agent.states import Right
 
@@ -63,6 +65,8 @@ def route_table(services: Services) -> RouteTable:
             Route("PUT", "/api/files/<name>", Right.EXECUTE, files.upload),
             Route("GET", "/api/version", Right.READ),
             Route("GET", "/api/system", Right.READ),
+            Route("GET", "/api/apps/<name>/logs", Right.READ, Logs(services.logs).page),
+            Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=LogStream(services.logs).serve),
             Route("POST", "/api/agent/enroll", Right.MANAGE),
             Route("POST", "/api/agent/confirm", Right.MANAGE),
             Route("POST", "/api/agent/bootstrap", Right.MANAGE),

@@ -10,17 +10,26 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slave_agent.api.exchange import ClientGone, Exchange, refuse_other_content
-from slave_agent.api.problems import method_not_allowed, problem_of, problem_reply, too_many_guesses, unauthorized
+from slave_agent.api.exchange import ClientGone, Exchange, Incoming, refuse_other_content
+from slave_agent.api.problems import (
+    Reply,
+    method_not_allowed,
+    problem_of,
+    problem_reply,
+    too_many_guesses,
+    unauthorized,
+    upgrade_required,
+)
+from slave_agent.api.socket import Socket
 from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.errors import HttpProblem
 from slave_agent.host_rules import is_host_allowed, is_origin_own
 from slave_agent.models import Credential
-from slave_agent.routes import Route, RouteTable
+from slave_agent.routes import WEBSOCKET, Route, RouteTable
 from slave_agent.states import Right
 from slave_agent.token_hashes import credential_for
 
@@ -61,15 +70,18 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http":
-            await self._serve(Exchange(scope, receive, send))
-        elif scope["type"] == "websocket":  # there is none yet: closing before accepting is answered with 403
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "no such WebSocket"})
+            exchange = Exchange(scope, receive, send)
+            await self._serve(exchange, self._answer(exchange), exchange.send)
+        elif scope["type"] == "websocket":
+            client = Socket(scope, receive, send)
+            await self._serve(client, self._open(client), client.refuse)
 
-    async def _serve(self, exchange: Exchange) -> None:
+    async def _serve(
+        self, exchange: Incoming, answer: Awaitable[None], refuse: Callable[[Reply], Awaitable[None]]
+    ) -> None:
         began = time.monotonic()
         try:
-            await self._answer(exchange)
+            await answer
         except ClientGone:
             exchange.status = exchange.status or 499
         except Exception as error:
@@ -77,7 +89,7 @@ class Dispatcher:
                 _log.error("%s %s failed", exchange.method, _printable(exchange), exc_info=error)
             if exchange.status:  # the head is out: all that is left is to cut the connection, which uvicorn does
                 raise
-            await exchange.send(problem_reply(problem))
+            await refuse(problem_reply(problem))
         finally:
             duration = (time.monotonic() - began) * 1000
             line = (
@@ -91,19 +103,31 @@ class Dispatcher:
             _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
 
     async def _answer(self, exchange: Exchange) -> None:
-        self._check_headers(exchange)
-        credential = self._authenticate(exchange)
-        route = self._find_route(exchange, credential)
-        exchange.credential = credential
+        route = self._let_in(exchange)
         if route.handler is not None:
             await route.handler(exchange)
             return
         refuse_other_content(exchange.header("content-type"))
         body = await exchange.body(route.body_limit_bytes)
-        await self._flask(_with_credential(exchange.scope, credential), _replay(body), exchange.forward)
+        await self._flask(_with_credential(exchange.scope, exchange.credential), _replay(body), exchange.forward)
 
-    def _check_headers(self, exchange: Exchange) -> None:
-        if sum(len(name) + len(value) for name, value in exchange.scope["headers"]) > HEADER_BYTES:
+    async def _open(self, client: Socket) -> None:
+        """Whoever is not let in gets an ordinary answer: no WebSocket is opened for that."""
+        route = self._let_in(client)
+        if route.on_socket is None:
+            raise AssertionError(f"{route.rule} has nobody who serves its WebSocket")
+        await route.on_socket(client)
+
+    def _let_in(self, exchange: Incoming) -> Route:
+        """Return the route of a request that may be served. Raises HttpProblem."""
+        self._check_headers(exchange)
+        credential = self._authenticate(exchange)
+        route = self._find_route(exchange, credential)
+        exchange.credential = credential
+        return route
+
+    def _check_headers(self, exchange: Incoming) -> None:
+        if sum(len(name) + len(value) for name, value in exchange.all_headers) > HEADER_BYTES:
             raise HttpProblem(
                 431, f"the headers are larger than {HEADER_BYTES} bytes", "Send fewer or shorter headers."
             )
@@ -111,10 +135,10 @@ class Dispatcher:
         if not is_host_allowed(host, self._gate.host_names):
             hint = "Use the slave's IP address or its hostname, or add the name to allowed_hosts in its settings."
             raise HttpProblem(403, f"this slave is not called {host[:100]!r}", hint)
-        if exchange.headers("origin") and not is_origin_own(exchange.header("origin"), exchange.scope["scheme"], host):
+        if exchange.headers("origin") and not is_origin_own(exchange.header("origin"), exchange.scheme, host):
             raise HttpProblem(403, "the request comes from a page of another site", "Open this slave's own address.")
 
-    def _authenticate(self, exchange: Exchange) -> Credential | None:
+    def _authenticate(self, exchange: Incoming) -> Credential | None:
         """Return the credential that the token opens, None without a token. Raises HttpProblem 401 or 429 for a wrong
         one.
         """
@@ -133,14 +157,16 @@ class Dispatcher:
         _log.warning("wrong token from %s", exchange.address)
         raise unauthorized("the token is wrong")
 
-    def _find_route(self, exchange: Exchange, credential: Credential | None) -> Route:
+    def _find_route(self, exchange: Incoming, credential: Credential | None) -> Route:
         """Return the route of this request. Without a token nobody learns which paths there are."""
         route, values, methods = self._routes.find(exchange.method, exchange.path)
         is_open = route is not None and route.right is Right.NONE
         if credential is None and not is_open:
             raise unauthorized("this needs a token")
         if route is None:
-            if methods:
+            if methods == {WEBSOCKET}:
+                raise upgrade_required()
+            if methods and exchange.method != WEBSOCKET:
                 raise method_not_allowed(exchange.method, methods)
             raise HttpProblem(
                 404, "there is no such path", "The paths are in the documentation of the agent's HTTP interface."
@@ -165,6 +191,6 @@ def _replay(body: bytes) -> ASGIReceiveCallable:
     return receive
 
 
-def _printable(exchange: Exchange) -> str:
+def _printable(exchange: Incoming) -> str:
     """The path for a log line: without the query, short, and with nothing that could start a line of its own."""
     return exchange.path[:200].encode("unicode_escape").decode("ascii")

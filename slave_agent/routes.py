@@ -13,24 +13,30 @@ from slave_agent.states import Right
 
 if TYPE_CHECKING:
     from slave_agent.api.exchange import Exchange
+    from slave_agent.api.socket import Socket
 
 SMALL_BODY_BYTES = 64 * 1024
 EXECUTE_BODY_BYTES = 1024 * 1024
 APP_BODY_BYTES = 128 * 1024
+WEBSOCKET = "(websocket)"  # the method of a route that is one; HTTP has none that could be called so
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 
 AsyncHandler = Callable[["Exchange"], Awaitable[None]]
+SocketHandler = Callable[["Socket"], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path, in Flask's notation. Without a handler it is Flask that answers."""
+    """One method of one path, in Flask's notation. Without a handler it is Flask that answers; a WebSocket has the
+    method `WEBSOCKET` and `on_socket`.
+    """
 
     method: str
     rule: str
     right: Right
     handler: AsyncHandler | None = None
     body_limit_bytes: int = SMALL_BODY_BYTES
+    on_socket: SocketHandler | None = None
 
     @property
     def pattern(self) -> re.Pattern[str]:

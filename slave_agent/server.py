@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from slave_agent.asgi import HEADER_BYTES
 from slave_agent.door import Door
 from slave_agent.systemd_link import SystemdLink
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
+    from uvicorn._types import ASGI3Application, ASGISendEvent
 
 HEADER_SECONDS = 10.0
 STUCK_READER_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 30
+SOCKET_BUFFER_BYTES = 64 * 1024
+SOCKET_MESSAGE_BYTES = 4096  # of what a client sends; nothing of it is used
 FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
 
 
@@ -76,6 +79,37 @@ class DeadlineProtocol(H11Protocol):
             self._head_deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
 
+class PatientSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket that keeps little for a client that does not read, and does not wait for it for ever."""
+
+    _reader_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(SOCKET_BUFFER_BYTES)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader_deadline = _cancelled(self._reader_deadline)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader_deadline = self.loop.call_later(STUCK_READER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reader_deadline = _cancelled(self._reader_deadline)
+        super().resume_writing()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # answered in full: uvicorn would call that an error of the application
+
+
 class AgentServer(uvicorn.Server):
     """Serves an ASGI application on sockets that already listen. `tls` gives the context for the next connection,
     None for plain HTTP.
@@ -93,7 +127,8 @@ class AgentServer(uvicorn.Server):
                 application,
                 loop="asyncio",
                 http=DeadlineProtocol,
-                ws="websockets-sansio",
+                ws=PatientSocketProtocol,
+                ws_max_size=SOCKET_MESSAGE_BYTES,
                 ws_per_message_deflate=False,
                 lifespan="off",
                 interface="asgi3",

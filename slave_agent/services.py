@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from slave_agent.activation_client import ActivationClient
 from slave_agent.bootstrap.jobs import JobStore
 from slave_agent.credentials import CredentialStore
+from slave_agent.logs.hub import LogHub
 from slave_agent.models import AgentSettings
 
 
@@ -22,3 +23,4 @@ class Services:
     activation: ActivationClient
     jobs: JobStore
     stopping_for: Callable[[], float]
+    logs: LogHub

@@ -14,7 +14,7 @@ from slave_agent.api.problems import Reply
 from slave_agent.errors import HttpProblem
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, WebSocketScope
 
     from slave_agent.models import Credential
 
@@ -28,26 +28,25 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete: nobody is left to answer."""
 
 
-class Exchange:
-    """Given the three things that ASGI hands over, reads the request and sends one reply."""
+class Incoming:
+    """What a request over HTTP and one for a WebSocket have in common: who asks for what, with which headers."""
 
-    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        self.scope = scope
-        self.method = scope["method"]
+    def __init__(self, scope: HTTPScope | WebSocketScope, method: str) -> None:
+        self.method = method
         self.path = scope["path"]
         self.address = (scope["client"] or ("unknown", 0))[0]
+        self.all_headers = tuple(scope["headers"])
+        self.query = scope["query_string"].decode("latin-1")
+        self.scheme = scope["scheme"].replace("ws", "http")
         self.path_values: Mapping[str, str] = {}
         self.credential: Credential | None = None
         self.status = 0
         self.sent_bytes = 0
-        self._receive = receive
-        self._send = send
-        self._has_more = True
 
     def headers(self, name: str) -> list[bytes]:
         """Every value of a header, as the bytes that were sent."""
         wanted = name.lower().encode()
-        return [value for key, value in self.scope["headers"] if key == wanted]
+        return [value for key, value in self.all_headers if key == wanted]
 
     def header(self, name: str) -> str:
         """The only value of a header as text; empty where it is missing. Raises HttpProblem 400 if it stands there
@@ -57,6 +56,17 @@ class Exchange:
         if len(values) > 1:
             raise HttpProblem(400, f"the header {name} was sent {len(values)} times", "Send it once.")
         return values[0].decode("latin-1").strip() if values else ""
+
+
+class Exchange(Incoming):
+    """Given the three things that ASGI hands over, reads the request and sends one reply."""
+
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        super().__init__(scope, scope["method"])
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self._has_more = True
 
     @property
     def content_length(self) -> int | None:

@@ -20,6 +20,7 @@ from slave_agent.errors import (
     PermissionMissing,
     PrivilegeUnavailable,
 )
+from slave_agent.logs.errors import JournalUnreadable, NoSuchLog, TooManyViewers
 from slave_agent.orchestrator.errors import (
     AgentStops,
     AppError,
@@ -47,6 +48,9 @@ _STATUS_OF = (
     (CredentialsError, 422),
     (OperationRefused, 422),
     (PermissionMissing, 403),
+    (NoSuchLog, 404),
+    (TooManyViewers, 429),
+    (JournalUnreadable, 502),
     (PrivilegeUnavailable, 503),
     (ActivationError, 502),
     (AgentError, 500),
@@ -102,7 +106,7 @@ def problem_of(error: Exception) -> HttpProblem:
 def _headers_of(error: AgentError) -> dict[str, str]:
     if isinstance(error, TooSoon):
         return {"Retry-After": str(max(1, math.ceil(error.seconds)))}
-    return {"Retry-After": str(_BACK_SOON_SECONDS)} if isinstance(error, AgentStops) else {}
+    return {"Retry-After": str(_BACK_SOON_SECONDS)} if isinstance(error, (AgentStops, TooManyViewers)) else {}
 
 
 def _members_of(error: AgentError) -> dict[str, object]:
@@ -133,3 +137,13 @@ def method_not_allowed(method: str, allowed: Iterable[str]) -> HttpProblem:
     """The 405 of a known path."""
     methods = ", ".join(sorted(allowed))
     return HttpProblem(405, f"this path does not take {method}", f"It takes {methods}.", {"Allow": methods})
+
+
+def upgrade_required() -> HttpProblem:
+    """The 426 of a path that is a WebSocket."""
+    return HttpProblem(
+        426,
+        "this path is a WebSocket",
+        "Open it as wss://…, or read logs with GET /api/apps/NAME/logs.",
+        {"Upgrade": "websocket"},
+    )

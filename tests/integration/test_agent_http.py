@@ -14,9 +14,16 @@ from pathlib import Path
 import pytest
 
 from slave_agent.app import route_table
-from slave_agent.routes import Route
+from slave_agent.routes import WEBSOCKET, Route
 from slave_agent.states import Right
-from tests.support.agent_process import COMMIT, RunningAgent, asked_of_activation, running_agent, unchecked_context
+from tests.support.agent_process import (
+    COMMIT,
+    Answer,
+    RunningAgent,
+    asked_of_activation,
+    running_agent,
+    unchecked_context,
+)
 from tests.unit.agent.test_routes import services
 
 __all__ = ["services"]
@@ -78,11 +85,26 @@ def every_route(services: object) -> list[Route]:
     return list(route_table(services).routes)  # type: ignore[arg-type]
 
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def ask(agent: RunningAgent, route: Route, headers: dict[str, str] | None = None, **options: str | None) -> Answer:
+    """Ask for a route as its clients do."""
+    path = route.rule.replace("<job_id>", "x").replace("<name>", "x")
+    if route.method == WEBSOCKET:
+        return agent.request("GET", path, headers=UPGRADE | (headers or {}), **options)
+    return agent.request(route.method, path, headers=headers, **options)
+
+
 def test_every_route_but_health_needs_the_token(own_agent: RunningAgent, services: object) -> None:
     for route in every_route(services):
-        path = route.rule.replace("<job_id>", "x").replace("<name>", "x")
         for token in (None, "wrong"):
-            answer = own_agent.request(route.method, path, token=token)
+            answer = ask(own_agent, route, token=token)
             if route.right is Right.NONE and token is None:
                 assert answer.status == 200
                 continue
@@ -98,16 +120,14 @@ def test_every_route_but_health_needs_the_token(own_agent: RunningAgent, service
 )
 def test_every_route_refuses_a_foreign_origin(agent: RunningAgent, services: object, origin: str) -> None:
     for route in every_route(services):
-        path = route.rule.replace("<job_id>", "x").replace("<name>", "x")
-        answer = agent.request(route.method, path, headers={"Origin": origin})
+        answer = ask(agent, route, {"Origin": origin})
         assert answer.status == 403, route
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7600", "127.0.0.1.evil.example", ""])
 def test_every_route_refuses_a_foreign_host(agent: RunningAgent, services: object, host: str) -> None:
     for route in every_route(services):
-        path = route.rule.replace("<job_id>", "x").replace("<name>", "x")
-        assert agent.request(route.method, path, headers={"Host": host}).status == 403, route
+        assert ask(agent, route, {"Host": host}).status == 403, route
 
 
 def test_the_own_origin_is_let_in(agent: RunningAgent) -> None:
@@ -116,10 +136,18 @@ def test_the_own_origin_is_let_in(agent: RunningAgent) -> None:
     assert agent.post("/api/execute", {"command": "true"}, headers={"Origin": own}).status == 200
 
 
-def test_a_websocket_is_refused(agent: RunningAgent) -> None:
-    lines = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-    request = head(agent, *lines, path="/logs/x").replace(b"Connection: close", b"Connection: Upgrade")
-    assert raw(agent, request).startswith(b"HTTP/1.1 403")
+@pytest.mark.parametrize("path", ["/logs/x", "/logs/..", "/logs/x/y", "/api/version", "/"])
+def test_a_websocket_that_is_not_there_is_refused_with_a_whole_answer(agent: RunningAgent, path: str) -> None:
+    answer = agent.request("GET", path, headers=UPGRADE)
+    assert answer.status == 404
+    assert answer.document["hint"]
+    assert "ASGI callable" not in agent.log
+
+
+def test_a_websocket_is_no_page(agent: RunningAgent) -> None:
+    answer = agent.get("/logs/x")
+    assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
+    assert agent.request("POST", "/logs/x").status == 426
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class RunningAgent:
     folder: Path
     process: subprocess.Popen[bytes]
     authority: CertificateAuthority = field(repr=False)
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def log(self) -> str:
@@ -133,7 +134,7 @@ class RunningAgent:
 
     def restart(self) -> None:
         """Start a new process on the same port and state."""
-        self.process = start_process(self.folder)
+        self.process = start_process(self.folder, environment=self.environment)
         wait_until_it_answers(self)
 
 
@@ -253,10 +254,15 @@ def wait_until_it_answers(agent: RunningAgent) -> None:
 
 @contextmanager
 def running_agent(
-    tmp_path: Path, *, token: str | None = None, kind: str = "installer", **overrides: Any
+    tmp_path: Path,
+    *,
+    token: str | None = None,
+    kind: str = "installer",
+    environment: Mapping[str, str] | None = None,
+    **overrides: Any,
 ) -> Iterator[RunningAgent]:
     """A started agent with fresh credentials; `overrides` are settings of agent.json. Ends it, and what it left,
-    afterwards.
+    afterwards. `environment` is the process's, this one's unless given.
     """
     authority = CertificateAuthority()
     pair = authority.issue()
@@ -272,8 +278,9 @@ def running_agent(
         token=token,
         fingerprint=pair.fingerprint if settings["tls"] else None,
         folder=folder,
-        process=start_process(folder),
+        process=start_process(folder, environment=environment),
         authority=authority,
+        environment=environment,
     )
     try:
         wait_until_it_answers(agent)

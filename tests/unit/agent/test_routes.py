@@ -55,7 +55,7 @@ def test_values_in_the_path_are_found() -> None:
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
     nobody = cast(Any, None)
-    return Services(load_settings(write_settings(tmp_path)), nobody, nobody, nobody, lambda: 0.0)
+    return Services(load_settings(write_settings(tmp_path)), nobody, nobody, nobody, lambda: 0.0, nobody)
 
 
 def test_flask_and_the_table_know_the_same_routes(services: Services) -> None:
@@ -73,4 +73,4 @@ def test_only_health_is_open(services: Services) -> None:
     routes = route_table(services).routes
     assert {route.rule for route in routes if route.right is Right.NONE} == {"/api/health"}
     assert len({(route.method, route.rule) for route in routes}) == len(routes)
-    assert all(re.compile(r"/api/").match(route.rule) for route in routes)
+    assert all(re.compile(r"/(api|logs)/").match(route.rule) for route in routes)

@@ -1,0 +1,41 @@
+"""WS /logs/NAME: an app's log as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from slave_agent.api.log_forms import stream_request
+from slave_agent.api.socket import Socket
+from slave_agent.logs.hub import LogHub
+from slave_agent.logs.viewer import Viewer
+
+
+class LogStream:
+    """Given the hub of all streams."""
+
+    def __init__(self, hub: LogHub) -> None:
+        self._hub = hub
+
+    async def serve(self, client: Socket) -> None:
+        """Send frames until the log ends or the client has gone. Refused before it is accepted: no such app 404, a
+        wrong query 422, too many viewers 429.
+        """
+        name = self._hub.known(client.path_values["name"])
+        request = stream_request(client.query, datetime.now(UTC))
+        async with self._hub.watch(name, request) as viewer:
+            await client.accept()
+            sending = asyncio.create_task(_send(client, viewer))
+            gone = asyncio.create_task(client.until_gone())
+            try:
+                await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, gone):
+                    task.cancel()
+                await asyncio.gather(sending, gone, return_exceptions=True)
+
+
+async def _send(client: Socket, viewer: Viewer) -> None:
+    async for frame in viewer.frames():
+        await client.send(frame)
+    await client.close()

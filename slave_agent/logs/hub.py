@@ -1,0 +1,96 @@
+"""All log streams of the agent: one for an app while somebody watches it, and how many may watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from slave_agent.logs.app_stream import AppStream
+from slave_agent.logs.errors import NoSuchLog, TooManyViewers
+from slave_agent.logs.follower import Follower
+from slave_agent.logs.journal_reader import JournalReader
+from slave_agent.logs.log_request import LogRequest
+from slave_agent.logs.pages import Page, read_page
+from slave_agent.logs.past import Past
+from slave_agent.logs.viewer import Viewer
+from slave_agent.systemd.names import APP_NAME, unit_name
+
+VIEWERS_OF_AN_APP = 64
+VIEWERS_IN_TOTAL = 128
+LOOK_SECONDS = 2.0
+
+
+@dataclass
+class _Watched:
+    """The stream of an app, its viewers, and the task that notices when the app is removed."""
+
+    stream: AppStream
+    past: Past
+    noticing: asyncio.Task[None]
+    viewers: set[Viewer] = field(default_factory=set)
+
+
+class LogHub:
+    """Given the reader of the journal, whether the apps are a user's units, and which apps there are."""
+
+    def __init__(self, reader: JournalReader, is_user: bool, is_app: Callable[[str], bool]) -> None:
+        self.reader = reader
+        self.is_user = is_user
+        self.is_app = is_app
+        self._watched: dict[str, _Watched] = {}
+
+    def known(self, name: str) -> str:
+        """Given a name from outside, return it if it is an app's. Raises NoSuchLog."""
+        if not APP_NAME.match(name) or not self.is_app(name):
+            raise NoSuchLog(name)
+        return name
+
+    async def page(self, name: str, request: LogRequest) -> Page:
+        """Given an app and what is wanted, return a page of its log. Raises JournalUnreadable."""
+        return await read_page(self.reader, unit_name(name), self.is_user, request)
+
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return sum(len(watched.viewers) for watched in self._watched.values())
+
+    @asynccontextmanager
+    async def watch(self, name: str, request: LogRequest) -> AsyncIterator[Viewer]:
+        """Given an app and what is wanted of its log, give a viewer for as long as the block lasts. The first one
+        starts journalctl, the last one ends it. Raises TooManyViewers.
+        """
+        watched = self._admit(name)
+        viewer = Viewer(watched.stream, watched.past, request)
+        watched.viewers.add(viewer)
+        try:
+            yield viewer
+        finally:
+            viewer.leave()
+            watched.viewers.discard(viewer)
+            if not watched.viewers:
+                if self._watched.get(name) is watched:
+                    del self._watched[name]
+                watched.noticing.cancel()
+                await watched.stream.close()
+
+    async def _notice_removal(self, name: str) -> None:
+        while self.is_app(name):
+            await asyncio.sleep(LOOK_SECONDS)
+        if (watched := self._watched.pop(name, None)) is not None:
+            watched.stream.end("the app was removed")
+
+    def _admit(self, name: str) -> _Watched:
+        watched = self._watched.get(name)
+        if watched is not None and len(watched.viewers) >= VIEWERS_OF_AN_APP:
+            raise TooManyViewers(f"{VIEWERS_OF_AN_APP} viewers watch {name} already", "Close one of them.")
+        if self.viewers >= VIEWERS_IN_TOTAL:
+            raise TooManyViewers(f"{VIEWERS_IN_TOTAL} viewers watch the logs of this slave", "Close one of them.")
+        if watched is None:
+            unit = unit_name(name)
+            past = Past(self.reader, unit, self.is_user)
+            stream = AppStream(Follower(self.reader, unit, self.is_user), past.newest)
+            noticing = asyncio.create_task(self._notice_removal(name))
+            watched = self._watched[name] = _Watched(stream, past, noticing)
+        return watched
