@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 from d8.messages import Message
 
@@ -31,6 +32,10 @@ class D8Error(Exception):
         self.message = Message(template, values)
         self.hint = Message(hint, values)
         super().__init__(str(self.message))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that a command prints instead of its answer."""
+        return {"error": str(self.message), "hint": str(self.hint)}
 
 
 class UsageError(D8Error):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from d8.cli.app_commands import app, apps, logs
 from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
 from d8.errors import Cancelled, ExitCode, UsageError
@@ -30,6 +31,10 @@ LONGEST_GOODBYE_SECONDS = 5.0
 @click.pass_context
 def d8(ctx: click.Context) -> ExitCode | None:
     return ctx.invoke(menu) if ctx.invoked_subcommand is None else None
+
+
+for about_apps in (apps, app, logs):
+    d8.add_command(about_apps)
 
 
 @d8.command(help="Open the numbered menu.")

@@ -64,8 +64,9 @@ def write_crash_log(failure: BaseException, settings: Settings | None) -> Path:
 
 def _tell(error: D8Error, wants_json: bool, translate: Translate) -> None:
     if wants_json:
-        print(json.dumps({"error": str(error.message), "hint": str(error.hint)}, ensure_ascii=False))
+        print(json.dumps(error.as_json(), ensure_ascii=False))
         return
+    from d8.menu.views.failures import draw_failure
     from d8.menu.views.screen import Screen, make_console
 
-    Screen(translate, make_console(stderr=True)).error(error.message, error.hint)
+    draw_failure(Screen(translate, make_console(stderr=True)), error)

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str]) -> int:
 def speak(group: click.Group, translate: Translate) -> None:
     """Given the commands and a translation, put every help text into that language."""
     for command in (group, *group.commands.values()):
+        if isinstance(command, click.Group) and command is not group:
+            speak(command, translate)
+            continue
         command.help = translate(command.help) if command.help else None
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.help:

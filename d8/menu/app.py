@@ -10,6 +10,7 @@ from d8.errors import D8Error, ExitCode
 from d8.menu.conversation import BackToMenu, Conversation
 from d8.menu.options import EXIT, OPTIONS, Option
 from d8.menu.prompts import Choice
+from d8.menu.views.failures import draw_failure
 from d8.messages import message
 
 CrashLog = Callable[[BaseException], Path]
@@ -42,7 +43,7 @@ def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> boo
     except BackToMenu:
         return False
     except D8Error as error:
-        screen.error(error.message, error.hint)
+        draw_failure(screen, error)
     except (KeyboardInterrupt, EOFError):
         screen.gap()
         screen.warn(message("cancelled"))

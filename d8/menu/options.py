@@ -28,6 +28,10 @@ class Option:
 
 OPTIONS: tuple[Option, ...] = (
     Option(1, message("Fleet status"), "fleet"),
+    Option(2, message("Apps of a slave"), "apps"),
+    Option(3, message("Control an app"), "control"),
+    Option(4, message("Register an app"), "register"),
+    Option(5, message("Logs of an app"), "logs"),
     Option(7, message("Build logs"), "builds"),
     Option(8, message("Requests to people"), "requests"),
     Option(9, message("Settings and doctor"), "doctor"),

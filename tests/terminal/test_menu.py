@@ -15,6 +15,10 @@ SPANISH_MENU = """
   D8 0.1.0
 
   >   1  Estado de la flota
+      2  Apps de un slave
+      3  Controlar una app
+      4  Registrar una app
+      5  Logs de una app
       7  Logs de build
       8  Solicitudes a personas
       9  Configuración y diagnóstico
@@ -29,6 +33,10 @@ ENGLISH_MENU = """
   D8 0.1.0
 
   >   1  Fleet status
+      2  Apps of a slave
+      3  Control an app
+      4  Register an app
+      5  Logs of an app
       7  Build logs
       8  Requests to people
       9  Settings and doctor

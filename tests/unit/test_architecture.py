@@ -24,7 +24,8 @@ MASTER_LAYERS = (
     ("d8.first_run",),
     ("d8.source",),
     ("d8.shell", "d8.masking", "d8.settings", "d8.processes"),
-    ("d8.models", "d8.files", "d8.causes", "d8.locale", "d8.host_names", "d8.paths"),
+    ("d8.app_errors",),
+    ("d8.models", "d8.app_models", "d8.files", "d8.causes", "d8.locale", "d8.host_names", "d8.paths"),
     ("d8.errors",),
     ("d8.messages",),
 )
@@ -37,6 +38,7 @@ AGENT_LAYERS = (
     ("slave_agent.asgi", "slave_agent.routes", "slave_agent.api"),
     ("slave_agent.services",),
     ("slave_agent.orchestrator", "slave_agent.logs"),
+    ("slave_agent.access_tokens", "slave_agent.audit"),
     ("slave_agent.activation_client", "slave_agent.credentials", "slave_agent.monitor", "slave_agent.privilege"),
     ("slave_agent.certificates", "slave_agent.helper_client", "slave_agent.process_runner", "slave_agent.settings"),
     ("slave_agent.door", "slave_agent.host_rules", "slave_agent.listening", "slave_agent.systemd_link"),
@@ -65,7 +67,7 @@ DOORS = {
     "urllib3": ["d8.fleet.deadline"],
     "websockets": ["d8.fleet.log_stream"],
     "jinja2": ["d8.installers.*"],
-    "dotenv": ["d8.settings"],
+    "dotenv": ["d8.settings", "d8.actions.app_form"],
     "psutil": ["slave_agent.monitor.*"],
     "uvicorn": ["slave_agent.server", "slave_agent.__main__"],
 }

@@ -85,7 +85,7 @@ class Screen:
     def error(self, message: Message, hint: Message | None = None) -> None:
         """Write what failed and what to do about it."""
         self._marked(self.marks.bad, "bad", message)
-        if hint:
+        if hint and hint.text(self.translate):
             self.say_with_commands(hint, indent=2)
 
     def say_with_commands(self, message: Message, indent: int = 0) -> None:

@@ -49,7 +49,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_the_options_have_the_numbers_of_the_mission() -> None:
-    assert [option.number for option in OPTIONS] == [1, 7, 8, 9, 10, 11, 12, 16, 0]
+    assert [option.number for option in OPTIONS] == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 16, 0]
 
 
 @pytest.mark.parametrize("leaving", [0, KeyboardInterrupt(), EOFError()])
