@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import ssl
 import stat
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,17 @@ class CredentialStore:
         """
         with self._change:
             self._confirm(presented)
+            self._remove_unused_files()
+
+    def revoke(self) -> None:
+        """Let no token open the door any more; the certificate stays. Raises CredentialsError, and then nothing has
+        changed. Only a build lets somebody in again.
+        """
+        with self._change:
+            before = self.credentials
+            nobody = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+            closed = replace(before.newest, token_sha256=nobody, kind=CredentialKind.AGENT)
+            self._replace(before, CredentialSet(closed, None, before.slave_id))
             self._remove_unused_files()
 
     def _confirm(self, presented: Credential) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slave_agent.states import ALL_RIGHTS, CredentialKind, Right, Scope
+from slave_agent.states import ALL_RIGHTS, CredentialKind, Right, Scope, TokenScope
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,22 @@ class Credential:
     private_key: Path | None
     kind: CredentialKind
     rights: frozenset[Right] = ALL_RIGHTS
+    name: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who uses it, for the audit log: the master, an installer, or the name that a token was granted to."""
+        return {CredentialKind.AGENT: "master", CredentialKind.INSTALLER: "installer"}.get(self.kind, self.name)
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A token that the master granted to somebody, known only by its hash. `created` is a moment in UTC."""
+
+    name: str
+    scope: TokenScope
+    token_sha256: str = field(repr=False)
+    created: str
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,13 @@ class Scope(StrEnum):
 
 
 class CredentialKind(StrEnum):
-    """Where a credential came from: the install script (shared, short-lived) or an enrolment (this slave's own)."""
+    """Where a credential came from: the install script (shared, short-lived), an enrolment (this slave's own), or a
+    grant of the master to somebody else.
+    """
 
     INSTALLER = "installer"
     AGENT = "agent"
+    ACCESS = "access"
 
 
 class Right(StrEnum):
@@ -34,6 +37,23 @@ class Right(StrEnum):
 
 
 ALL_RIGHTS = frozenset(Right)
+
+
+class TokenScope(StrEnum):
+    """How far a granted token reaches; each scope has the rights of those before it."""
+
+    READ = "read"
+    OPERATE = "operate"
+    EXECUTE = "execute"
+    MANAGE = "manage"
+
+
+RIGHTS_OF = {
+    TokenScope.READ: frozenset({Right.NONE, Right.READ}),
+    TokenScope.OPERATE: frozenset({Right.NONE, Right.READ, Right.OPERATE}),
+    TokenScope.EXECUTE: frozenset({Right.NONE, Right.READ, Right.OPERATE, Right.EXECUTE}),
+    TokenScope.MANAGE: ALL_RIGHTS,
+}
 
 
 class ActivationVerb(StrEnum):

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TypeVar
-from urllib.parse import parse_qs
 
 import slave_agent
 from slave_agent.api.exchange import Exchange
 from slave_agent.api.problems import Reply, json_reply
+from slave_agent.api.query import whole_number
 from slave_agent.errors import HttpProblem
 from slave_agent.models import AgentSettings, JsonObject
 from slave_agent.monitor.detection import DetectedProcess
@@ -78,10 +78,9 @@ class Monitoring:
     async def events(self, exchange: Exchange) -> None:
         """GET /api/events?after=N&limit=N."""
         await exchange.body(SMALL_BODY_BYTES)
-        after = _number(exchange, "after", 0, _LARGEST_NUMBER)
-        await exchange.send(
-            json_reply(200, page_of(self._monitor.events, after, _number(exchange, "limit", PAGE, PAGE)))
-        )
+        query = exchange.scope["query_string"]
+        after, limit = whole_number(query, "after", 0, _LARGEST_NUMBER), whole_number(query, "limit", PAGE, PAGE)
+        await exchange.send(json_reply(200, page_of(self._monitor.events, after, limit)))
 
     async def metrics(self, exchange: Exchange) -> None:
         """GET /metrics, for Prometheus."""
@@ -132,14 +131,3 @@ def _process_document(process: DetectedProcess, usage: Usage | None) -> JsonObje
         "cpu_percent": usage.cpu_percent if usage else None,
         "memory_bytes": usage.memory_bytes if usage else process.memory_bytes,
     }
-
-
-def _number(exchange: Exchange, name: str, default: int, at_most: int) -> int:
-    """A whole number from the query. Raises HttpProblem 422 if it is none, or negative; a larger one is the largest."""
-    query = exchange.scope["query_string"].decode("latin-1")
-    values = parse_qs(query, keep_blank_values=True).get(name, [])
-    if not values:
-        return default
-    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit() and len(values[0]) <= 16):
-        raise HttpProblem(422, f"{name} must be one whole number of at most 16 digits", f"For instance {name}=0.")
-    return min(int(values[0]), at_most)

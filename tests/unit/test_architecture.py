@@ -39,6 +39,7 @@ AGENT_LAYERS = (
     ("slave_agent.services",),
     ("slave_agent.orchestrator", "slave_agent.logs"),
     ("slave_agent.access_tokens", "slave_agent.audit"),
+    ("slave_agent.access_tokens", "slave_agent.audit"),
     ("slave_agent.activation_client", "slave_agent.credentials", "slave_agent.monitor", "slave_agent.privilege"),
     ("slave_agent.certificates", "slave_agent.helper_client", "slave_agent.process_runner", "slave_agent.settings"),
     ("slave_agent.door", "slave_agent.host_rules", "slave_agent.listening", "slave_agent.systemd_link"),

@@ -14,6 +14,7 @@ from slave_agent.credentials import CredentialStore
 from slave_agent.errors import CredentialsError
 from slave_agent.models import Credential, Enrolment, OfferedKeyPair
 from slave_agent.states import CredentialKind
+from slave_agent.token_hashes import credential_for
 from tests.support.agent_process import REPOSITORY, private_folder, write_credentials, write_private
 from tests.support.pki import CertificateAuthority
 
@@ -251,3 +252,17 @@ def test_killed_between_any_two_steps_it_is_the_old_or_the_new_one(store: Creden
         for name, data in original.items():
             write_private(folder / name, data.decode())
     pytest.fail("it never came to an end")
+
+
+def test_after_revoking_no_token_opens_the_door_and_the_certificate_stays(store: CredentialStore) -> None:
+    offered = offer()
+    store.enrol(offered)
+    shown = store.credentials.newest.certificate
+    store.revoke()
+    for token in (b"installer token", b"new token"):
+        assert credential_for(token, store.credentials.accepted) is None
+    again = CredentialStore(store.path.parent, True)
+    assert again.load() == store.credentials
+    assert again.credentials.newest.certificate == shown
+    store.revoke()
+    assert len(store.credentials.accepted) == 1

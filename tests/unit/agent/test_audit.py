@@ -1,0 +1,61 @@
+"""What the audit log keeps, and that guessing fills neither disk nor log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slave_agent.audit import AuditLog, Deed, is_worth_a_line
+from slave_agent.states import Right
+
+KEPT = [
+    (Deed("master", "10.0.0.1", "POST", "/api/apps/shop/restart", Right.OPERATE, 200), True),
+    (Deed("master", "10.0.0.1", "POST", "/api/apps/shop/restart", Right.OPERATE, 422), True),
+    (Deed("master", "10.0.0.1", "POST", "/api/execute", Right.EXECUTE, 200), True),
+    (Deed("master", "10.0.0.1", "DELETE", "/api/agent/tokens/ci", Right.MANAGE, 200), True),
+    (Deed("master", "10.0.0.1", "GET", "/api/jobs/x", Right.EXECUTE, 200), False),
+    (Deed("master", "10.0.0.1", "GET", "/api/apps", Right.READ, 200), False),
+    (Deed("ci", "10.0.0.1", "POST", "/api/execute", None, 403), True),
+    (Deed("ci", "10.0.0.1", "GET", "/api/audit", None, 403), True),
+    (Deed("ci", "10.0.0.1", "GET", "/nothing", None, 404), False),
+    (Deed(None, "10.0.0.9", "GET", "/api/apps", None, 401), True),
+    (Deed(None, "10.0.0.9", "GET", "/api/apps", None, 429), True),
+    (Deed(None, "10.0.0.9", "GET", "/api/health", Right.NONE, 200), False),
+]
+
+
+@pytest.mark.parametrize(("deed", "expected"), KEPT)
+def test_what_is_kept(deed: Deed, expected: bool) -> None:
+    assert is_worth_a_line(deed) is expected
+
+
+def test_a_line_says_who_what_when_and_how_it_ended(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, now=lambda: 1_800_000_000.0)
+    log.record(KEPT[0][0])
+    log.record(KEPT[5][0])
+    log.close()
+    assert log.lines.after(0, 10) == [
+        {
+            "id": 1,
+            "time": "2027-01-15T08:00:00Z",
+            "who": "master",
+            "address": "10.0.0.1",
+            "what": "POST /api/apps/shop/restart",
+            "status": 200,
+        }
+    ]
+
+
+def test_a_guesser_gets_a_line_a_minute(tmp_path: Path) -> None:
+    moment = [0.0]
+    log = AuditLog(tmp_path, monotonic=lambda: moment[0])
+    guess = Deed(None, "10.0.0.9", "GET", "/", None, 401)
+    for second in range(100):
+        moment[0] = float(second)
+        log.record(guess)
+    log.record(Deed(None, "10.0.0.8", "GET", "/", None, 401))
+    log.record(Deed("ci", "10.0.0.9", "GET", "/api/audit", None, 403))
+    log.close()
+    found = [(entry["who"], entry["address"]) for entry in log.lines.after(0, 10)]
+    assert found == [("unknown", "10.0.0.9"), ("unknown", "10.0.0.9"), ("unknown", "10.0.0.8"), ("ci", "10.0.0.9")]
