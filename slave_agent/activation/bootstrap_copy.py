@@ -12,7 +12,7 @@ from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import Owner, make_folder, read_json, remove_tree, write_file, write_json
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.record import Record
-from slave_agent.activation.settings import InstallSettings
+from slave_agent.activation.settings import BootstrapSource, CredentialText, InstallSettings
 from slave_agent.activation.states import Scope
 
 RESCUE = "rescue"
@@ -22,20 +22,24 @@ KEY_PAIR = ("certificate", "private_key")
 
 def install_bootstrap(layout: Layout, settings: InstallSettings) -> None:
     """Copy server, config and key pair of the running bootstrap, and lay the rescue credential beside them."""
-    owner = owner_of(settings.bootstrap.user) if layout.scope is Scope.SYSTEM else None
+    source = settings.bootstrap
+    if source is None:
+        return
+    owner = owner_of(source.user) if layout.scope is Scope.SYSTEM else None
     make_folder(layout.bootstrap_server.parent)
     make_folder(layout.bootstrap_folder, 0o700, owner)
-    if settings.bootstrap.server.resolve() != layout.bootstrap_server.resolve():
-        write_file(layout.bootstrap_server, settings.bootstrap.server.read_bytes(), 0o755)
-    if settings.bootstrap.config.resolve() != layout.bootstrap_config.resolve():
-        _copy_installer(layout, settings, owner)
-    _stage_rescue(layout, settings, owner)
+    if source.server.resolve() != layout.bootstrap_server.resolve():
+        write_file(layout.bootstrap_server, source.server.read_bytes(), 0o755)
+    if source.config.resolve() != layout.bootstrap_config.resolve():
+        _copy_installer(layout, settings, source, owner)
+    if settings.rescue is not None:
+        _stage_rescue(layout, settings, settings.rescue, owner)
 
 
 def adopt_rescue(layout: Layout, record: Record) -> None:
     """Make the rescue credential the bootstrap's own. Repeating it is fine; the config changes in one rename."""
     prepared = layout.bootstrap_folder / "rescue.json"
-    if not prepared.exists():
+    if record.bootstrap_user is None or not prepared.exists():
         return
     owner = owner_of(record.bootstrap_user) if layout.scope is Scope.SYSTEM else None
     write_json(layout.bootstrap_config, read_json(prepared), 0o600, owner)
@@ -92,8 +96,8 @@ def home_of(user: str) -> Path:
     return home if home.is_dir() else Path("/")
 
 
-def _copy_installer(layout: Layout, settings: InstallSettings, owner: Owner | None) -> None:
-    source = settings.bootstrap.config
+def _copy_installer(layout: Layout, settings: InstallSettings, bootstrap: BootstrapSource, owner: Owner | None) -> None:
+    source = bootstrap.config
     values = read_config(source)
     keys = {name: values.pop(name, None) for name in KEY_PAIR}  # the installer names them also where TLS is off
     texts = {
@@ -106,8 +110,7 @@ def _copy_installer(layout: Layout, settings: InstallSettings, owner: Owner | No
     write_json(layout.bootstrap_config, {**values, **paths, **_place(settings), "work_dir": str(work)}, 0o600, owner)
 
 
-def _stage_rescue(layout: Layout, settings: InstallSettings, owner: Owner | None) -> None:
-    rescue = settings.rescue
+def _stage_rescue(layout: Layout, settings: InstallSettings, rescue: CredentialText, owner: Owner | None) -> None:
     texts = {"certificate": rescue.certificate, "private_key": rescue.private_key} if settings.tls else {}
     paths = _write_keys(layout, f"{RESCUE}-{rescue.token_sha256[:12]}", texts, owner)
     values = read_config(layout.bootstrap_config)

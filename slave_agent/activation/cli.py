@@ -22,7 +22,10 @@ from slave_agent.activation.install import install
 from slave_agent.activation.layout import SYSTEM_OPT, opt_folder
 from slave_agent.activation.look import look_forever, look_once
 from slave_agent.activation.persistence import choose_scope
-from slave_agent.activation.retreat import return_to_bootstrap, roll_back
+from slave_agent.activation.prepare import parse_preparation, prepare
+from slave_agent.activation.prove import prove
+from slave_agent.activation.retreat import return_to_bootstrap
+from slave_agent.activation.rollback import roll_back
 from slave_agent.activation.settings import InstallSettings, parse_install_settings
 from slave_agent.activation.stage import stage
 from slave_agent.activation.states import Scope
@@ -31,7 +34,7 @@ from slave_agent.activation.swap import hand_over, swap
 from slave_agent.activation.uninstall import uninstall
 
 VERBS = (
-    *("install", "stage", "handover", "swap", "confirm", "return-to-bootstrap", "rollback"),
+    *("prepare", "install", "stage", "handover", "swap", "prove", "confirm", "return-to-bootstrap", "rollback"),
     *("guard", "adopt", "uninstall", "status", "probe", "container"),
 )
 ENDS_ITS_CALLER = ("return-to-bootstrap", "rollback", "uninstall")
@@ -61,6 +64,8 @@ def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
         return probe(Commands())
     if options.verb == "install":
         return _install(opt, sys.stdin.read())
+    if options.verb == "prepare":
+        return prepare(opt, parse_preparation(sys.stdin.read()), Commands())
     activation = open_activation(_scope_of(opt), opt)
     if options.verb in ENDS_ITS_CALLER and not options.wait:
         return _detached(activation, options)
@@ -70,6 +75,8 @@ def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
 def _call(activation: Activation, options: argparse.Namespace) -> dict[str, Any]:
     if options.verb == "guard":
         return look_forever(activation) if options.loop else look_once(activation)
+    if options.verb == "prove":
+        return prove(activation, sys.stdin.readline().strip() or None, options.stabilisation)
     if options.verb == "uninstall":
         time.sleep(options.after)
         return uninstall(activation, keep_bootstrap=options.keep_bootstrap)
@@ -144,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", action="store_true", help="do it now and wait, also when it ends the caller")
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="wait before doing it")
     parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
+    parser.add_argument("--stabilisation", type=float, default=8.0, metavar="SECONDS", help="prove: stay up so long")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")
     parser.add_argument("--settings", help="container: the release has its own, this is for its keeper's likes")
     parser.add_argument("--listen", metavar="HOST:PORT", help="container: a trial on this address")

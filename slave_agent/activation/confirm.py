@@ -42,13 +42,13 @@ def finish_confirm(activation: Activation, record: Record) -> None:
         bootstrap_copy.adopt_rescue(activation.layout, record)
         bootstrap_copy.remove_installer_secrets(record)
         activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
-        _prune_releases(activation, record)
+        prune_releases(activation, record)
         bootstrap_copy.clear_work(activation.layout, record)
         activation.keeper.disarm_guard()
 
 
-def _prune_releases(activation: Activation, record: Record) -> None:
-    """Keep the current and the previous release."""
+def prune_releases(activation: Activation, record: Record) -> None:
+    """Given what is confirmed, keep it and the release before it; the others go."""
     kept = {record.commit, record.previous_commit}
     for release in (activation.layout.opt / "releases").iterdir():
         if release.name not in kept:

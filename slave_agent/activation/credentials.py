@@ -17,8 +17,8 @@ def write_agent_credentials(layout: Layout, settings: InstallSettings, record: R
 
     The rescue credential is never handed over: whoever took the agent must not become the bootstrap, which has root.
     """
-    is_rescued = record.bootstrap_credential is CredentialKind.RESCUE
-    if settings.credential is None and is_rescued:
+    keeps_its_own = settings.bootstrap is None or record.bootstrap_credential is CredentialKind.RESCUE
+    if settings.credential is None and keeps_its_own:
         if not layout.credentials.exists() or (settings.tls and not agent_certificates(layout)):
             raise ActivationError(
                 "The agent's credentials are gone.", "Send `credential`, or uninstall and install anew."
@@ -47,6 +47,8 @@ def _write(layout: Layout, credential: CredentialText, kind: CredentialKind, sla
 
 
 def _installer_credential(settings: InstallSettings) -> CredentialText:
+    if settings.bootstrap is None:
+        raise ActivationError("There is no bootstrap whose credential the agent could have.", "Send `credential`.")
     source = settings.bootstrap.config
     values = read_config(source)
     texts = []

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slave_agent.activation.states import GuardAction, Mode, Phase
+from slave_agent.activation.states import Fallback, GuardAction, Mode, Phase
 
 MISSES_BEFORE_ACTING = 2
 STARTS_BEFORE_BOOTSTRAP = 3
+WAY_BACK = {
+    Fallback.BOOTSTRAP: GuardAction.RETURN_TO_BOOTSTRAP,
+    Fallback.RELEASE: GuardAction.RETURN_TO_RELEASE,
+    Fallback.NOTHING: GuardAction.STAND_DOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,12 @@ class Situation:
     misses: int
     failed_starts: int
     keeps_agent_alive: bool
+    falls_back_to: Fallback = Fallback.BOOTSTRAP
+    answers_former_commit: bool = False
+
+    @property
+    def way_back(self) -> GuardAction:
+        return WAY_BACK[self.falls_back_to]
 
     @property
     def is_overdue(self) -> bool:
@@ -41,23 +52,53 @@ def decide(seen: Situation) -> GuardAction:
         return _after_confirm(seen)
     if seen.phase.awaits_confirmation:
         return _before_confirm(seen)
+    if seen.phase is Phase.ROLLED_BACK and seen.falls_back_to is not Fallback.BOOTSTRAP:
+        return _on_the_way_back(seen)
     if seen.phase in (Phase.ROLLED_BACK, Phase.RETURNED):
         return _with_bootstrap(seen)
-    if seen.answering in (Mode.BOOTSTRAP, Mode.AGENT):  # installed or staged: whoever answered before stays
+    return _before_handover(seen)
+
+
+def _before_handover(seen: Situation) -> GuardAction:
+    """Installed or staged: whoever answered before stays. What nobody goes on with does not stay where nothing was."""
+    if seen.falls_back_to is Fallback.NOTHING:
+        return GuardAction.REMOVE if seen.is_overdue else GuardAction.WAIT
+    if seen.answering in (Mode.BOOTSTRAP, Mode.AGENT):
         return GuardAction.WAIT
-    return GuardAction.START_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
+    if not seen.is_missing:
+        return GuardAction.COUNT_MISS
+    return GuardAction.START_BOOTSTRAP if seen.falls_back_to is Fallback.BOOTSTRAP else GuardAction.START_AGENT
 
 
 def _before_confirm(seen: Situation) -> GuardAction:
     if seen.is_overdue:
-        return GuardAction.RETURN_TO_BOOTSTRAP
+        return seen.way_back
     if seen.swap_is_alive:
         return GuardAction.WAIT
     if seen.answering is Mode.AGENT and seen.answers_wanted_commit:
         return GuardAction.WAIT if seen.phase is Phase.HANDED_OVER else GuardAction.NOTE_HANDED_OVER
-    if seen.answering is Mode.BOOTSTRAP:  # while handing over the swap may be about to begin: the deadline settles that
-        return GuardAction.NOTE_ROLLED_BACK if seen.phase is Phase.HANDED_OVER else GuardAction.WAIT
-    return GuardAction.RETURN_TO_BOOTSTRAP if seen.is_missing else GuardAction.COUNT_MISS
+    if _is_former_server(seen):  # while handing over the swap may be about to begin: the deadline settles that
+        return GuardAction.WAIT if seen.phase is Phase.HANDING_OVER else _note_former(seen)
+    return seen.way_back if seen.is_missing else GuardAction.COUNT_MISS
+
+
+def _is_former_server(seen: Situation) -> bool:
+    """Whether the one answers who had the port before the handover."""
+    if seen.falls_back_to is Fallback.RELEASE:
+        return seen.answering is Mode.AGENT and seen.answers_former_commit
+    return seen.falls_back_to is Fallback.BOOTSTRAP and seen.answering is Mode.BOOTSTRAP
+
+
+def _note_former(seen: Situation) -> GuardAction:
+    is_bootstrap = seen.falls_back_to is Fallback.BOOTSTRAP
+    return GuardAction.NOTE_ROLLED_BACK if is_bootstrap else GuardAction.RETURN_TO_RELEASE
+
+
+def _on_the_way_back(seen: Situation) -> GuardAction:
+    """A way back that was begun to the former release, or to nothing, is gone to its end."""
+    if seen.swap_is_alive:
+        return GuardAction.WAIT
+    return GuardAction.REMOVE if seen.falls_back_to is Fallback.NOTHING else GuardAction.RETURN_TO_RELEASE
 
 
 def _with_bootstrap(seen: Situation) -> GuardAction:

@@ -18,10 +18,12 @@ from slave_agent.activation.persistence import persistence_command
 from slave_agent.activation.plain_keeper import cron_lines
 from slave_agent.activation.record import Record
 from slave_agent.activation.runtime import launcher_of, missing_from, runtime_of, write_launcher
-from slave_agent.activation.settings import InstallSettings
-from slave_agent.activation.states import CredentialKind, Mode, Phase, Runtime, Scope
+from slave_agent.activation.settings import BootstrapSource, InstallSettings
+from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Runtime, Scope
 
 CODE = ("__init__.py", "activation", "privileged", "systemd")
+
+UNFINISHED_SECONDS = 600.0  # so long an installation that nobody goes on with stays where nothing was before
 
 
 def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]
     bootstrap_copy.install_bootstrap(layout, settings)
     activation.store.save(record)
     activation.keeper.place(_units(layout, record))
-    if record.confirmed_commit is None:
+    if record.confirmed_commit is None and record.has_bootstrap:
         activation.keeper.boot_into(Mode.BOOTSTRAP)
     activation.keeper.arm_guard()
     write_agent_credentials(layout, settings, record, owner)
@@ -83,6 +85,8 @@ def _check(layout: Layout, settings: InstallSettings) -> None:
         raise ActivationError("A container's keeper has to be a unit of root.", "Build with the strategy venv.")
     if missing is not None:
         raise ActivationError(f"{settings.release} has no {missing}.", "Make the environment before install.")
+    if settings.bootstrap is None:
+        return
     try:
         owner_of(settings.bootstrap.user)
     except KeyError as problem:
@@ -90,7 +94,68 @@ def _check(layout: Layout, settings: InstallSettings) -> None:
 
 
 def _record(activation: Activation, settings: InstallSettings, before: Record | None) -> Record:
-    layout, source = activation.layout, settings.bootstrap
+    """The record of this installation; what runs beside the bootstrap, or without one, is the former one continued."""
+    if settings.bootstrap is None:
+        return _record_beside(activation.layout, settings, before)
+    return _record_of_build(activation, settings, settings.bootstrap, before)
+
+
+def _record_beside(layout: Layout, settings: InstallSettings, before: Record | None) -> Record:
+    """The new release comes beside the confirmed one, which has the port and gets it back; or where there is none."""
+    if before is not None and before.confirmed_commit is None and before.has_bootstrap:
+        raise ActivationError("The bootstrap has not given the port away yet.", "Build this slave from its master.")
+    if before is None and layout.scope is not Scope.SYSTEM:
+        raise ActivationError("Without a bootstrap only the system scope can be installed.", "Run it as root.")
+    if before is None or before.confirmed_commit is None:
+        return _fresh_record(
+            layout,
+            settings,
+            falls_back_to=Fallback.NOTHING,
+            deadline_boottime_seconds=clock.boottime_seconds() + UNFINISHED_SECONDS,
+        )
+    if (before.port, before.bind, before.tls) != (settings.port, settings.bind, settings.tls):
+        raise ActivationError(
+            f"This slave listens on {before.bind}, port {before.port}, TLS {before.tls}: that stays in a new release.",
+            "Uninstall it first, or leave address, port and TLS as they are.",
+        )
+    return replace(
+        before,
+        phase=Phase.INSTALLED,
+        commit=settings.commit,
+        confirm_timeout_seconds=settings.confirm_timeout_seconds,
+        step_delay_seconds=settings.step_delay_seconds,
+        falls_back_to=Fallback.RELEASE,
+        step=None,
+        boot_id=clock.boot_id(),
+        deadline_boottime_seconds=None,
+        misses=0,
+        failed_starts=0,
+        reason=None,
+    )
+
+
+def _fresh_record(layout: Layout, settings: InstallSettings, **values: Any) -> Record:
+    known: dict[str, Any] = {
+        "bootstrap_user": None,
+        "bootstrap_credential": CredentialKind.RESCUE,  # what may never reach the agent: there is no installer's
+        "phase": Phase.INSTALLED,
+        "scope": layout.scope,
+        "commit": settings.commit,
+        "slave_id": settings.slave_id,
+        "port": settings.port,
+        "bind": settings.bind,
+        "tls": settings.tls,
+        "confirm_timeout_seconds": settings.confirm_timeout_seconds,
+        "step_delay_seconds": settings.step_delay_seconds,
+        "boot_id": clock.boot_id(),
+    }
+    return Record(**{**known, **values})
+
+
+def _record_of_build(
+    activation: Activation, settings: InstallSettings, source: BootstrapSource, before: Record | None
+) -> Record:
+    layout = activation.layout
     is_rebuild = source.config.resolve() == layout.bootstrap_config.resolve()
     if is_rebuild and before is None:
         raise ActivationError(
@@ -101,22 +166,14 @@ def _record(activation: Activation, settings: InstallSettings, before: Record | 
     if layout.scope is Scope.NOHUP and is_where_a_user_manager_looks(layout):
         facts = gather_facts(activation.runner, may_ask=False)
         command = persistence_command(facts, layout.scope, cron_lines(layout))
-    fresh = Record(
-        phase=Phase.INSTALLED,
-        scope=layout.scope,
-        commit=settings.commit,
-        slave_id=settings.slave_id,
-        port=settings.port,
-        bind=settings.bind,
-        tls=settings.tls,
-        confirm_timeout_seconds=settings.confirm_timeout_seconds,
-        step_delay_seconds=settings.step_delay_seconds,
+    fresh = _fresh_record(
+        layout,
+        settings,
         bootstrap_user=source.user,
         bootstrap_credential=before.bootstrap_credential if is_rebuild and before else CredentialKind.INSTALLER,
         installer_folder=before.installer_folder if is_rebuild and before else str(source.config.parent),
         installer_secrets=secrets if is_rebuild else bootstrap_copy.secret_files(source.config),
         bootstrap_pid=source.pid,
-        boot_id=clock.boot_id(),
         persistence_command=command,
         lingering_was_enabled=bool(before and before.lingering_was_enabled),
     )
@@ -137,7 +194,7 @@ def unit_values(record: Record) -> units.UnitValues:
         port=record.port,
         bind=record.bind,
         bootstrap_user=record.bootstrap_user,
-        bootstrap_home=bootstrap_copy.home_of(record.bootstrap_user),
+        bootstrap_home=bootstrap_copy.home_of(record.bootstrap_user) if record.bootstrap_user else Path("/"),
         guard_period_seconds=units.guard_period_seconds(record.confirm_timeout_seconds),
     )
 

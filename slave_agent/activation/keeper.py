@@ -37,11 +37,17 @@ class Keeper(Protocol):
     def open_port(self) -> None:
         """Make connections wait instead of being refused, where something can hold the port. Raises ActivationError."""
 
+    def close_port(self) -> None:
+        """Hold the port no longer; the agent is stopped with it."""
+
     def start_agent(self) -> Finished:
         """Start the agent of the current release on the port."""
 
     def has_agent(self) -> bool:
         """Whether the agent that was started is still there, or is being started again."""
+
+    def agent_pid(self) -> int | None:
+        """The process of the agent that was started, None where there is none."""
 
     def stop_agent(self) -> None:
         """Stop the agent; its jobs go on, so that whoever comes next can tell how they ended."""

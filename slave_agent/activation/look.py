@@ -8,10 +8,10 @@ from slave_agent.activation import clock
 from slave_agent.activation.confirm import finish_confirm
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
-from slave_agent.activation.guard import Situation, decide
+from slave_agent.activation.guard import WAY_BACK, Situation, decide
 from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
-from slave_agent.activation.retreat import bootstrap_answers_again
+from slave_agent.activation.retreat import go_back
 from slave_agent.activation.states import GuardAction, Mode, Phase
 from slave_agent.activation.units import guard_period_seconds
 
@@ -52,6 +52,8 @@ def _situation(activation: Activation, record: Record, answer: Answer) -> Situat
         phase=record.phase,
         answering=answer.mode,
         answers_wanted_commit=answer.commit == record.commit,
+        falls_back_to=record.falls_back_to,
+        answers_former_commit=answer.commit is not None and answer.commit == record.confirmed_commit,
         now=clock.boottime_seconds(),
         deadline=record.deadline_boottime_seconds,
         is_same_boot=record.boot_id == clock.boot_id(),
@@ -71,9 +73,11 @@ def _act(activation: Activation, record: Record, action: GuardAction, answer: An
     elif action is GuardAction.NOTE_ROLLED_BACK:
         reason = "the bootstrap answers again"
         store.advance([record.phase], phase=Phase.ROLLED_BACK, reason=reason, deadline_boottime_seconds=None)
-    elif action is GuardAction.RETURN_TO_BOOTSTRAP:
+    elif action in WAY_BACK.values():
         keeper.stop_swap()
-        bootstrap_answers_again(activation, [record.phase], _why(record, answer))
+        go_back(activation, [record.phase], record.reason or _why(record, answer))
+    elif action is GuardAction.REMOVE:
+        keeper.detach("uninstall", "--wait")
     elif action is GuardAction.START_BOOTSTRAP:
         keeper.start_bootstrap()
     elif action is GuardAction.START_AGENT:

@@ -55,6 +55,9 @@ class PlainKeeper:
     def open_port(self) -> None:
         """Nothing can hold the port here; the agent retries its bind."""
 
+    def close_port(self) -> None:
+        self._stop(AGENT)
+
     def start_agent(self) -> Finished:
         self._stop(AGENT)
         release = self.layout.current.resolve()
@@ -63,6 +66,9 @@ class PlainKeeper:
 
     def has_agent(self) -> bool:
         return self._find(AGENT) is not None
+
+    def agent_pid(self) -> int | None:
+        return self._find(AGENT)
 
     def stop_agent(self) -> None:
         self._stop(AGENT)

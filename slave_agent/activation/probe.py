@@ -31,6 +31,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a call got: its HTTP status (0: nobody of ours was there to be asked) and the JSON object of the answer."""
+
+    status: int
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Probe:
     """How to reach the server on this host. `bind` as in the settings; timeout in seconds."""
 
@@ -56,8 +64,23 @@ class Probe:
             return Answer(Mode.STRANGER, fingerprint=fingerprint, problem="its certificate is not one of ours")
         return Answer(mode, health.get("commit"), fingerprint, health=health)
 
-    def _ask(self) -> tuple[str | None, bytes]:
-        """The certificate's fingerprint and all that was said. Raises OSError when it takes too long altogether."""
+    def call(self, path: str, known_fingerprints: Collection[str], token: str | None = None) -> Said:
+        """Given a path of the API, return what a GET of it gets. The token goes to nobody but to our own server."""
+        try:
+            _, reply = self._ask(path, token, known_fingerprints if self.tls else None)
+            head, _, body = reply.partition(b"\r\n\r\n")
+            document = json.loads(body)
+            return Said(int(head.split()[1]), document if isinstance(document, dict) else {})
+        except (OSError, ValueError, IndexError):
+            return Said(0)
+
+    def _ask(
+        self, path: str = "/api/health", token: str | None = None, known: Collection[str] | None = None
+    ) -> tuple[str | None, bytes]:
+        """The certificate's fingerprint and all that was said; nothing is said to one that is not among the known.
+
+        Raises OSError when it takes too long altogether.
+        """
         deadline = time.monotonic() + self.timeout_seconds
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)
         plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -67,7 +90,11 @@ class Probe:
             link.connect((address, self.port))
             certificate = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else None
             fingerprint = hashlib.sha256(certificate).hexdigest() if certificate else None
-            return fingerprint, _exchange(link, self.port, deadline)
+            if known is not None and fingerprint not in known:
+                raise ConnectionError("its certificate is not one of ours")
+            credential = f"Authorization: Bearer {token}\r\n" if token else ""
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n{credential}Connection: close\r\n\r\n"
+            return fingerprint, _exchange(link, request.encode("ascii"), deadline)
 
 
 def fingerprint_of(certificate: Path) -> str | None:
@@ -86,9 +113,9 @@ def free_loopback_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _exchange(link: socket.socket, port: int, deadline: float) -> bytes:
+def _exchange(link: socket.socket, request: bytes, deadline: float) -> bytes:
     """Send the request and return the whole reply. Raises TimeoutError at the deadline, however slowly it drips."""
-    link.sendall(f"GET /api/health HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
+    link.sendall(request)
     reply = b""
     while len(reply) < LONGEST_ANSWER_BYTES:
         left = deadline - time.monotonic()

@@ -13,12 +13,15 @@ from typing import Any
 
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import read_json, write_json
-from slave_agent.activation.states import CredentialKind, Phase, Scope, SwapStep
+from slave_agent.activation.states import CredentialKind, Fallback, Phase, Scope, SwapStep
 
 
 @dataclass(frozen=True)
 class Record:
-    """One activation. `confirmed_commit` is the release to go back to; deadline in seconds of CLOCK_BOOTTIME."""
+    """One activation. `confirmed_commit` is the release to go back to; deadline in seconds of CLOCK_BOOTTIME.
+
+    `bootstrap_user` is None on a slave without a bootstrap.
+    """
 
     phase: Phase
     scope: Scope
@@ -29,7 +32,7 @@ class Record:
     tls: bool
     confirm_timeout_seconds: float
     step_delay_seconds: float
-    bootstrap_user: str
+    bootstrap_user: str | None
     bootstrap_credential: CredentialKind
     installer_folder: str | None = None
     installer_secrets: tuple[str, ...] = ()
@@ -44,6 +47,12 @@ class Record:
     reason: str | None = None
     lingering_was_enabled: bool = False
     persistence_command: str | None = None
+    falls_back_to: Fallback = Fallback.BOOTSTRAP
+
+    @property
+    def has_bootstrap(self) -> bool:
+        """Whether there is a bootstrap that could have the port: not on a slave that was installed without a master."""
+        return self.bootstrap_user is not None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,6 +63,7 @@ class Record:
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known["phase"], known["scope"] = Phase(known["phase"]), Scope(known["scope"])
         known["bootstrap_credential"] = CredentialKind(known["bootstrap_credential"])
+        known["falls_back_to"] = Fallback(known.get("falls_back_to", Fallback.BOOTSTRAP))
         known["step"] = SwapStep(known["step"]) if known.get("step") else None
         known["installer_secrets"] = tuple(known.get("installer_secrets", ()))
         return cls(**known)

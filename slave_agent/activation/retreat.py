@@ -1,10 +1,12 @@
-"""The ways back: the bootstrap answers again, or the release that was confirmed before."""
+"""The ways back: the bootstrap answers again, or the release that was confirmed before, or nobody as at first."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
+from slave_agent.activation import clock
+from slave_agent.activation.confirm import prune_releases
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
@@ -12,17 +14,38 @@ from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
 from slave_agent.activation.runtime import launcher_of
-from slave_agent.activation.states import Mode, Phase
+from slave_agent.activation.states import Fallback, Mode, Phase
 
 PATIENCE_SECONDS = 15.0
 PAUSE_SECONDS = 0.25
+TRIES_WITH_RELEASE = 2
+
+
+def go_back(activation: Activation, allowed: Collection[Phase], reason: str) -> bool:
+    """Record why, then give the port back to who had it. Returns False when somebody was faster."""
+    falls_back_to = activation.store.load().falls_back_to
+    if falls_back_to is Fallback.RELEASE:
+        return release_answers_again(activation, allowed, reason)
+    if falls_back_to is Fallback.BOOTSTRAP:
+        return bootstrap_answers_again(activation, allowed, reason)
+    record = activation.store.advance(allowed, phase=Phase.ROLLED_BACK, reason=reason, deadline_boottime_seconds=None)
+    if record is not None:
+        activation.keeper.close_port()  # the guard removes the rest, so that the reason can be read until then
+    return record is not None
 
 
 def bootstrap_answers_again(
     activation: Activation, allowed: Collection[Phase], reason: str, phase: Phase = Phase.ROLLED_BACK
 ) -> bool:
     """Record why, then give the port to the bootstrap. Returns False when the record says that somebody was faster."""
-    record = activation.store.advance(allowed, phase=phase, reason=reason, deadline_boottime_seconds=None, misses=0)
+    record = activation.store.advance(
+        allowed,
+        phase=phase,
+        reason=reason,
+        falls_back_to=Fallback.BOOTSTRAP,
+        deadline_boottime_seconds=None,
+        misses=0,
+    )
     if record is None:
         return False
     activation.keeper.boot_into(Mode.BOOTSTRAP)
@@ -32,29 +55,47 @@ def bootstrap_answers_again(
     return True
 
 
+def release_answers_again(activation: Activation, allowed: Collection[Phase], reason: str) -> bool:
+    """Record why, then let the confirmed release answer; if it can't, the bootstrap, where there is one.
+
+    Returns False when the record says that somebody was faster. Killed anywhere, the guard does it again.
+    """
+    tries = activation.store.load().failed_starts
+    record = activation.store.advance(
+        allowed,
+        phase=Phase.ROLLED_BACK,
+        reason=reason,
+        falls_back_to=Fallback.RELEASE,
+        failed_starts=tries + 1,
+        deadline_boottime_seconds=None,
+        misses=0,
+    )
+    if record is None or record.confirmed_commit is None:
+        return False
+    is_back = (tries < TRIES_WITH_RELEASE or not record.has_bootstrap) and _runs_again(activation, record)
+    if is_back:
+        _settle(activation)
+    elif record.has_bootstrap:
+        words = f"{reason}; and the release before does not answer either"
+        bootstrap_answers_again(activation, [Phase.ROLLED_BACK], words, Phase.RETURNED)
+    return True
+
+
 def return_to_bootstrap(activation: Activation) -> dict[str, Any]:
-    """Give the port back for a rebuild; the confirmed release stays on disk. Idempotent."""
+    """Give the port back for a rebuild; the confirmed release stays on disk. Idempotent.
+
+    Raises ActivationError on a slave that has no bootstrap.
+    """
     record = activation.store.load()
+    if not record.has_bootstrap:
+        raise ActivationError(
+            "There is no bootstrap on this slave: it was installed without a master.",
+            "Uninstall it, then run an installer of the master.",
+        )
     activation.keeper.arm_guard()
     bootstrap_answers_again(activation, list(Phase), "asked for by the master", Phase.RETURNED)
     answered = wait_for(activation, record, Mode.BOOTSTRAP)
     return {"returned": answered, "mode": "bootstrap"}
-
-
-def roll_back(activation: Activation) -> dict[str, Any]:
-    """Go back to the release confirmed before, if it is there and answers; else to the bootstrap.
-
-    Raises ActivationError when there is nothing to go back from.
-    """
-    record = activation.store.load()
-    target = record.previous_commit if record.phase is Phase.CONFIRMED else record.confirmed_commit
-    has_target = target is not None and launcher_of(activation.layout.release(target)).exists()
-    if record.phase is Phase.CONFIRMED and not has_target:
-        raise ActivationError("There is no earlier release to go back to.", "Build the slave again instead.")
-    if target is not None and has_target and _runs_again(activation, record, target):
-        return {"rolled_back": True, "mode": "agent", "commit": target}
-    bootstrap_answers_again(activation, list(Phase), "rolled back")
-    return {"rolled_back": wait_for(activation, record, Mode.BOOTSTRAP), "mode": "bootstrap", "commit": None}
 
 
 def wait_for(activation: Activation, record: Record, mode: Mode, commit: str | None = None) -> bool:
@@ -69,23 +110,45 @@ def wait_for(activation: Activation, record: Record, mode: Mode, commit: str | N
     return is_wanted(wait_for_answer(look, is_wanted, PATIENCE_SECONDS, PAUSE_SECONDS, activation.sleep))
 
 
-def _runs_again(activation: Activation, record: Record, commit: str) -> bool:
-    """Start the earlier release on the port; return whether it answers. It was confirmed once, so it needs no guard."""
-    activation.keeper.arm_guard()
-    activation.store.update(phase=Phase.RETURNED, reason=f"rolling back to {commit}")
-    activation.keeper.stop_bootstrap()
-    activation.keeper.stop_agent()
-    point_link(activation.layout.current, activation.layout.release(commit))
-    activation.keeper.open_port()
-    if not activation.keeper.start_agent().is_ok or not wait_for(activation, record, Mode.AGENT, commit):
+def has_release(activation: Activation, commit: str | None) -> bool:
+    """Whether that release can be started."""
+    return commit is not None and launcher_of(activation.layout.release(commit)).exists()
+
+
+def _runs_again(activation: Activation, record: Record) -> bool:
+    """Let the confirmed release have the port; return whether it answers. One that does is not disturbed."""
+    commit = record.confirmed_commit
+    answer = activation.look(record)
+    release = activation.layout.release(str(commit))
+    is_current = activation.layout.current.resolve() == release.resolve()
+    if is_current and answer.mode is Mode.AGENT and answer.commit == commit:
+        return True
+    if not has_release(activation, commit):
         return False
-    activation.store.update(
+    if record.has_bootstrap:
+        activation.keeper.stop_bootstrap()
+    activation.keeper.stop_agent()
+    point_link(activation.layout.current, release)
+    try:
+        activation.keeper.open_port()
+    except ActivationError:
+        return False
+    return activation.keeper.start_agent().is_ok and wait_for(activation, record, Mode.AGENT, commit)
+
+
+def _settle(activation: Activation) -> None:
+    """The confirmed release answers: it starts at boot, the guard may rest, what failed is removed."""
+    record = activation.store.load()
+    settled = activation.store.advance(
+        [Phase.ROLLED_BACK],
         phase=Phase.CONFIRMED,
-        commit=commit,
-        confirmed_commit=commit,
-        previous_commit=None if record.previous_commit == commit else record.previous_commit,
-        deadline_boottime_seconds=None,
+        commit=record.confirmed_commit,
+        step=None,
+        misses=0,
+        failed_starts=0,
+        boot_id=clock.boot_id(),
     )
-    activation.keeper.boot_into(Mode.AGENT)
-    activation.keeper.disarm_guard()
-    return True
+    if settled is not None:
+        activation.keeper.boot_into(Mode.AGENT)
+        prune_releases(activation, settled)
+        activation.keeper.disarm_guard()

@@ -40,7 +40,11 @@ class BootstrapSource:
 
 @dataclass(frozen=True)
 class InstallSettings:
-    """Everything `install` needs. Times are seconds. `scope` None means: choose the best one of this host."""
+    """Everything `install` needs. Times are seconds. `scope` None means: choose the best one of this host.
+
+    Without `bootstrap` (and then without `rescue`) what runs now stays until the handover: the former release, with the
+    bootstrap that may be beside it, or nothing at all.
+    """
 
     scope: Scope | None
     port: int
@@ -50,8 +54,8 @@ class InstallSettings:
     release: Path
     commit: str
     branch: str | None
-    bootstrap: BootstrapSource
-    rescue: CredentialText
+    bootstrap: BootstrapSource | None
+    rescue: CredentialText | None
     credential: CredentialText | None
     confirm_timeout_seconds: float
     step_delay_seconds: float
@@ -117,6 +121,8 @@ def _settings(reader: _Reader, problems: list[str]) -> InstallSettings:
         problems.append("scope: must be auto, system, user, cron or nohup")
         scope = "auto"
     tls = reader.values.pop("tls", True)
+    without = [name for name in ("bootstrap", "rescue") if reader.values.get(name, {}) is None]
+    has_bootstrap = len(without) < 2
     branch = reader.values.pop("branch", None)
     hosts = reader.values.pop("allowed_hosts", [])
     if not isinstance(hosts, list) or not all(isinstance(host, str) and HOST_NAME.match(host) for host in hosts):
@@ -135,15 +141,16 @@ def _settings(reader: _Reader, problems: list[str]) -> InstallSettings:
         release=reader.path("release"),
         commit=reader.text("commit", COMMIT),
         branch=branch,
-        bootstrap=_bootstrap(reader.table("bootstrap"), problems),
-        rescue=_credential(reader.table("rescue"), bool(tls)),
+        bootstrap=_bootstrap(reader.table("bootstrap"), problems) if has_bootstrap else None,
+        rescue=_credential(reader.table("rescue"), bool(tls)) if has_bootstrap else None,
         credential=_credential(reader.table("credential"), bool(tls)) if reader.values.get("credential") else None,
         confirm_timeout_seconds=reader.number("confirm_timeout_seconds", 2, 3600, 60),
         step_delay_seconds=reader.number("step_delay_seconds", 0, 60, 0),
         allowed_hosts=tuple(hosts),
         language=reader.text("language", re.compile(r"(es|en)\Z"), "es"),
     )
-    reader.values.pop("credential", None)
+    for optional in ("credential", *without):
+        reader.values.pop(optional, None)
     reader.end()
     return settings
 

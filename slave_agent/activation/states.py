@@ -58,6 +58,14 @@ class SwapStep(str, Enum):
     DONE = "done"
 
 
+class Fallback(str, Enum):
+    """Who gets the port back when a handover comes to nothing: the bootstrap, the release before, or nobody."""
+
+    BOOTSTRAP = "bootstrap"
+    RELEASE = "release"
+    NOTHING = "nothing"
+
+
 class Mode(str, Enum):
     """Who answers on a port. STRANGER speaks, but not with a certificate of ours."""
 
@@ -76,6 +84,9 @@ class GuardAction(str, Enum):
     NOTE_ROLLED_BACK = "note_rolled_back"
     START_BOOTSTRAP = "start_bootstrap"
     RETURN_TO_BOOTSTRAP = "return_to_bootstrap"
+    RETURN_TO_RELEASE = "return_to_release"
+    STAND_DOWN = "stand_down"
+    REMOVE = "remove"
     START_AGENT = "start_agent"
     FINISH_CONFIRM = "finish_confirm"
     DISARM = "disarm"

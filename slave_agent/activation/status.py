@@ -24,6 +24,8 @@ def status(activation: Activation) -> dict[str, Any]:
         "scope": record.scope.value,
         "survives_reboot": record.scope.survives_reboot,
         "persistence_command": record.persistence_command,
+        "falls_back_to": record.falls_back_to.value,
+        "has_bootstrap": record.has_bootstrap,
         "commit": record.commit,
         "confirmed_commit": record.confirmed_commit,
         "previous_commit": record.previous_commit,

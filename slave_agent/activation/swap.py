@@ -1,4 +1,4 @@
-"""The verbs `handover` and `swap`: the port changes hands. Whatever fails or is killed, the bootstrap comes back."""
+"""The verbs `handover` and `swap`: the port changes hands. Whatever fails or is killed, who had it comes back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from slave_agent.activation.files import point_link
 from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
-from slave_agent.activation.retreat import bootstrap_answers_again
-from slave_agent.activation.states import Mode, Phase, SwapStep
+from slave_agent.activation.retreat import go_back
+from slave_agent.activation.states import Fallback, Mode, Phase, SwapStep
 
 REPLY_SECONDS = 0.5
 AGENT_PATIENCE_SECONDS = 30.0
@@ -28,7 +28,8 @@ def hand_over(activation: Activation) -> dict[str, Any]:
     if record.phase.awaits_confirmation:
         left = (record.deadline_boottime_seconds or 0.0) - clock.boottime_seconds()
         return {"started": True, "deadline_seconds": max(0.0, round(left, 1)), "commit": record.commit}
-    activation.keeper.boot_into(Mode.BOOTSTRAP)
+    if record.falls_back_to is Fallback.BOOTSTRAP:
+        activation.keeper.boot_into(Mode.BOOTSTRAP)
     activation.keeper.arm_guard()
     advanced = activation.store.advance(
         [Phase.STAGED],
@@ -47,7 +48,7 @@ def hand_over(activation: Activation) -> dict[str, Any]:
 
 
 def swap(activation: Activation) -> dict[str, Any]:
-    """Stop the bootstrap, open the port, start the agent; if it does not answer, bring the bootstrap back."""
+    """Stop who has the port, open it, start the agent; if it does not answer, go back."""
     with activation.store.swapping():
         record = activation.store.load()
         try:
@@ -57,7 +58,7 @@ def swap(activation: Activation) -> dict[str, Any]:
             problem = error.message
         if problem:
             lines = " | ".join(activation.keeper.last_lines()[-8:])
-            bootstrap_answers_again(activation, [Phase.HANDING_OVER], f"{problem} ({lines})")
+            go_back(activation, [Phase.HANDING_OVER], f"{problem} ({lines})")
             return {"swapped": False, "reason": problem}
         activation.store.advance([Phase.HANDING_OVER], phase=Phase.HANDED_OVER, step=SwapStep.DONE, misses=0)
         return {"swapped": True, "commit": record.commit}

@@ -55,7 +55,8 @@ class SystemdKeeper:
         agent = (units.SOCKET, units.AGENT)
         if server is Mode.AGENT:  # enable first: at no moment is nothing enabled
             self._must("enable", *agent)
-            self._must("disable", units.BOOTSTRAP)
+            if self._has_bootstrap():
+                self._must("disable", units.BOOTSTRAP)
         else:
             self._must("enable", units.BOOTSTRAP)
             self._must("disable", *agent)
@@ -73,6 +74,9 @@ class SystemdKeeper:
             finished = self._systemctl("start", units.SOCKET)
         raise ActivationError("systemd could not take the port: somebody else holds it.", "Ask who: ss -ltnp")
 
+    def close_port(self) -> None:
+        self._systemctl("disable", "--now", units.SOCKET, units.AGENT)
+
     def start_agent(self) -> Finished:
         self._fit_agent_unit()
         self._systemctl("reset-failed", units.AGENT)
@@ -81,6 +85,10 @@ class SystemdKeeper:
     def has_agent(self) -> bool:
         state = self._systemctl("show", "--property=ActiveState", "--value", units.AGENT).stdout.strip()
         return state not in ("failed", "inactive")
+
+    def agent_pid(self) -> int | None:
+        shown = self._systemctl("show", "--property=MainPID", "--value", units.AGENT).stdout.strip()
+        return int(shown) if shown.isdigit() and shown != "0" else None
 
     def stop_agent(self) -> None:
         self._systemctl("stop", units.AGENT)  # the socket stays: connections wait for whoever comes next
@@ -132,6 +140,7 @@ class SystemdKeeper:
         self.stop_swap()
         self.stop_staging()
         gone = [name for name in units.unit_names(self.layout.scope) if "@" not in name]
+        gone = [name for name in gone if (self.layout.units / name).exists()]  # an install may not have got far
         if keep_bootstrap:
             gone = [name for name in gone if name not in (units.SOCKET, units.BOOTSTRAP)]
             self._systemctl("start", units.BOOTSTRAP)
@@ -144,9 +153,13 @@ class SystemdKeeper:
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", *gone)
 
+    def _has_bootstrap(self) -> bool:
+        return (self.layout.units / units.BOOTSTRAP).exists()
+
     def _fit_agent_unit(self) -> None:
         """The release that comes next, or back, may run in something else than the one before."""
-        text = units.render_agent_unit(self.layout, runtime_of(self.layout.current.resolve()))
+        runtime = runtime_of(self.layout.current.resolve())
+        text = units.render_agent_unit(self.layout, runtime, self._has_bootstrap())
         unit = self.layout.units / units.AGENT
         if not unit.exists() or unit.read_text(encoding="utf-8") != text:
             write_file(unit, text)

@@ -22,16 +22,21 @@ HELPER = "d8-helper@.service"
 ADOPT = "d8-adopt.service"
 HANDOVER = "d8-handover.service"
 
+IF_IT_FAILS = f"OnFailure={BOOTSTRAP}\nStartLimitIntervalSec=120\nStartLimitBurst=4"
+IF_IT_FAILS_ALONE = "StartLimitIntervalSec=0"  # with nobody to take its place, it is started again and again
+
 SERVERS = (SOCKET, AGENT, BOOTSTRAP, GUARD, GUARD_TIMER)
 
 
 @dataclass(frozen=True)
 class UnitValues:
-    """What the templates need beyond the layout. The period of the guard is in seconds."""
+    """What the templates need beyond the layout. The period of the guard is in seconds; `bootstrap_user` is None where
+    there is no bootstrap.
+    """
 
     port: int
     bind: str
-    bootstrap_user: str
+    bootstrap_user: str | None
     bootstrap_home: Path
     guard_period_seconds: float
 
@@ -43,14 +48,16 @@ def unit_names(scope: Scope) -> tuple[str, ...]:
 
 def render_units(layout: Layout, values: UnitValues, runtime: Runtime = Runtime.VENV) -> dict[str, str]:
     """Return the text of every unit of the scope, by name. Raises ActivationError for a path no unit could carry."""
-    words = _words(layout, values)
-    others = {name: _render(name, words) for name in unit_names(layout.scope) if name != AGENT}
-    return {**others, AGENT: render_agent_unit(layout, runtime)}
+    words, has_bootstrap = _words(layout, values), values.bootstrap_user is not None
+    left_out = (AGENT,) if has_bootstrap else (AGENT, BOOTSTRAP)
+    others = {name: _render(name, words) for name in unit_names(layout.scope) if name not in left_out}
+    return {**others, AGENT: render_agent_unit(layout, runtime, has_bootstrap)}
 
 
-def render_agent_unit(layout: Layout, runtime: Runtime) -> str:
-    """Return the agent's unit as it fits what the current release runs in."""
+def render_agent_unit(layout: Layout, runtime: Runtime, has_bootstrap: bool = True) -> str:
+    """Return the agent's unit as it fits what the current release runs in, and who may come when it keeps failing."""
     words = {
+        "when_it_fails": IF_IT_FAILS if has_bootstrap else IF_IT_FAILS_ALONE,
         "current": _path(layout.current),
         "settings": _path(layout.agent_settings),
         "agent_service": _agent_service(layout.scope, runtime, AGENT),

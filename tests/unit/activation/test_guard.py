@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from slave_agent.activation.guard import Situation, decide
-from slave_agent.activation.states import GuardAction, Mode, Phase
+from slave_agent.activation.states import Fallback, GuardAction, Mode, Phase
 
 
 def situation(phase: Phase, answering: Mode, **changes: object) -> Situation:
@@ -72,6 +72,35 @@ TABLE: list[tuple[Phase, Mode, dict[str, object], GuardAction]] = [
     (P.CONFIRMED, M.NOBODY, PLAIN, A.COUNT_MISS),
     (P.CONFIRMED, M.NOBODY, {**PLAIN, **TWICE}, A.START_AGENT),
     (P.CONFIRMED, M.NOBODY, {**PLAIN, **TWICE, "failed_starts": 3}, A.START_BOOTSTRAP),
+]
+
+BESIDE: dict[str, object] = {"falls_back_to": Fallback.RELEASE, "answers_wanted_commit": False}
+FORMER: dict[str, object] = {**BESIDE, "answers_former_commit": True}
+ALONE: dict[str, object] = {"falls_back_to": Fallback.NOTHING}
+TABLE += [
+    # a release that came beside a confirmed one: that one has the port, and gets it back
+    (P.INSTALLED, M.AGENT, FORMER, A.WAIT),
+    (P.STAGED, M.NOBODY, BESIDE, A.COUNT_MISS),
+    (P.STAGED, M.NOBODY, {**BESIDE, **TWICE}, A.START_AGENT),
+    (P.HANDING_OVER, M.AGENT, FORMER, A.WAIT),
+    (P.HANDING_OVER, M.AGENT, {**FORMER, **LATE}, A.RETURN_TO_RELEASE),
+    (P.HANDING_OVER, M.AGENT, {**BESIDE, "answers_wanted_commit": True}, A.NOTE_HANDED_OVER),
+    (P.HANDING_OVER, M.BOOTSTRAP, {**BESIDE, **TWICE}, A.RETURN_TO_RELEASE),
+    (P.HANDED_OVER, M.AGENT, FORMER, A.RETURN_TO_RELEASE),
+    (P.HANDED_OVER, M.AGENT, {**BESIDE, **REBOOTED}, A.RETURN_TO_RELEASE),
+    (P.HANDED_OVER, M.NOBODY, {**BESIDE, **TWICE}, A.RETURN_TO_RELEASE),
+    (P.ROLLED_BACK, M.NOBODY, BESIDE, A.RETURN_TO_RELEASE),
+    (P.ROLLED_BACK, M.AGENT, FORMER, A.RETURN_TO_RELEASE),
+    (P.ROLLED_BACK, M.NOBODY, {**BESIDE, **SWAPPING}, A.WAIT),
+    (P.RETURNED, M.BOOTSTRAP, {}, A.DISARM),
+    # the first release of a slave without a bootstrap: nothing was there, and nothing is to be left
+    (P.INSTALLED, M.NOBODY, {**ALONE, **TWICE}, A.WAIT),
+    (P.STAGED, M.NOBODY, {**ALONE, **LATE}, A.REMOVE),
+    (P.INSTALLED, M.NOBODY, {**ALONE, **REBOOTED}, A.REMOVE),
+    (P.HANDING_OVER, M.NOBODY, {**ALONE, **TWICE}, A.STAND_DOWN),
+    (P.HANDED_OVER, M.AGENT, {**ALONE, **LATE}, A.STAND_DOWN),
+    (P.ROLLED_BACK, M.NOBODY, ALONE, A.REMOVE),
+    (P.CONFIRMED, M.AGENT, ALONE, A.FINISH_CONFIRM),
 ]
 
 

@@ -97,6 +97,17 @@ def test_every_problem_is_named_at_once() -> None:
     assert all(name in caught.value.message for name in ("port:", "commit:", "language:"))
 
 
+def test_without_a_master_there_is_neither_bootstrap_nor_rescue() -> None:
+    settings = parse_install_settings(document(bootstrap=None, rescue=None))
+    assert settings.bootstrap is None and settings.rescue is None
+
+
+@pytest.mark.parametrize("missing", ["bootstrap", "rescue"])
+def test_one_of_the_two_alone_is_refused(missing: str) -> None:
+    with pytest.raises(ActivationError, match=f"{missing}: must be an object"):
+        parse_install_settings(document(**{missing: None}))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '"x"'])
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(ActivationError):

@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# The rule `NOPASSWD: /bin/systemctl` that older instructions gave the agent: found, explained, replaced. Sourced.
+
+SUDOERS_RULE='NOPASSWD:[[:space:]]*\(/usr\)\{0,1\}/bin/systemctl[[:space:]]*$'
+SUDOERS_ANY='NOPASSWD:.*/bin/systemctl'
+
+rules_in_files() { # pattern: "file" of each that has such a rule, comments left out
+    for file in /etc/sudoers /etc/sudoers.d/*; do
+        [ -f "$file" ] || continue
+        if grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -q "$1"; then
+            printf '%s\n' "$file"
+        fi
+    done
+}
+
+look_at_sudoers() { # explains what it finds; replaces it where it may
+    found=$(rules_in_files "$SUDOERS_ANY")
+    [ -n "$found" ] || return 0
+    step 'sudo rules for systemctl were found' 'Se han encontrado reglas de sudo para systemctl'
+    printf '%s\n' "$found" | while read -r file; do
+        printf '  %s: %s\n' "$file" "$(grep -v '^[[:space:]]*#' "$file" | grep -m 1 "$SUDOERS_ANY")"
+    done
+    say 'Such a rule is root for everybody who may use it: "sudo systemctl edit" writes a unit that runs anything as root,
+"sudo systemctl link" takes one from any folder, and the pager of "sudo systemctl status" opens a shell (!sh).
+The agent needs none: it asks the root helper, which knows fixed verbs alone.' \
+        'Una regla así es root para quien la tenga: «sudo systemctl edit» escribe una unidad que ejecuta lo que sea como root,
+«sudo systemctl link» la toma de cualquier carpeta, y el paginador de «sudo systemctl status» abre una shell (!sh).
+El agente no necesita ninguna: pide las cosas al ayudante de root, que solo sabe unas acciones fijas.'
+    [ "${1:-}" = replace ] || return 0
+    replaceable=$(rules_in_files "$SUDOERS_RULE")
+    if [ -z "$replaceable" ]; then
+        say 'It is part of a longer rule: take systemctl out of it by hand, with visudo.' \
+            'Es parte de una regla más larga: quite systemctl de ella a mano, con visudo.'
+        return 0
+    fi
+    if ! agrees 'Remove it now? A copy is kept.' '¿Quitarla ahora? Se guarda una copia.'; then
+        say 'It stays. To remove it: run this again with --yes, or visudo.' \
+            'Se queda. Para quitarla: repita esto con --yes, o visudo.'
+        return 0
+    fi
+    printf '%s\n' "$replaceable" >"$WORK/rules"
+    while read -r file; do
+        replace_rule "$file"
+    done <"$WORK/rules"
+}
+
+replace_rule() { # file: its lines without the rule; visudo has the first word and the last one
+    if ! visudo -c -q >/dev/null 2>&1; then
+        warn 'visudo already finds a mistake in the sudoers files: mend it first (visudo -c). Nothing was changed.' \
+            'visudo ya encuentra un error en los ficheros de sudoers: arréglelo antes (visudo -c). No se ha cambiado nada.'
+        return 0
+    fi
+    kept=/var/backups/d8-sudoers-$(date +%Y%m%d-%H%M%S)
+    mkdir -p "$kept"
+    copy=$kept/$(basename "$1")
+    cp -p "$1" "$copy"
+    grep -v "^[^#]*$SUDOERS_RULE" "$1" >"$WORK/sudoers" || :
+    chmod 440 "$WORK/sudoers"
+    if ! visudo -c -q -f "$WORK/sudoers" >/dev/null 2>&1; then
+        warn 'visudo refuses %s without the rule: it stays as it was.' 'visudo rechaza %s sin la regla: se queda como estaba.' "$1"
+        return 0
+    fi
+    if [ "$1" != /etc/sudoers ] && ! grep -q '^[[:space:]]*[^#[:space:]]' "$WORK/sudoers"; then
+        rm -f "$1" # nothing but comments would be left
+    else
+        cp "$WORK/sudoers" "$1.d8" && chmod 440 "$1.d8" && mv "$1.d8" "$1"
+    fi
+    if visudo -c -q >/dev/null 2>&1; then
+        say 'Removed from %s; the copy is %s' 'Quitada de %s; la copia es %s' "$1" "$copy"
+    else
+        cp -p "$copy" "$1"
+        warn 'visudo found a mistake afterwards: %s is as it was before.' 'visudo encontró un error después: %s está como antes.' "$1"
+    fi
+}
