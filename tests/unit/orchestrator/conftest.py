@@ -1,0 +1,98 @@
+"""Apps on a machine in memory, with a clock that only moves when somebody sleeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slave_agent.monitor.reconcile import reconcile
+from slave_agent.orchestrator.app_manager import AppManager
+from slave_agent.orchestrator.app_store import AppStore
+from slave_agent.orchestrator.lifecycle import Clock, Lifecycle
+from slave_agent.orchestrator.recovery import Recovery
+from slave_agent.orchestrator.turns import Turns
+from tests.support.machine_in_memory import MachineInMemory
+
+DOCUMENT: dict[str, Any] = {
+    "name": "shop",
+    "kind": "node",
+    "script": "/srv/shop/server.js",
+    "user": "pi",
+    "working_dir": "/srv/shop",
+    "environment": {"TOKEN": "geheim", "PORT": "3000"},
+    "stabilisation_seconds": 3.0,
+}
+
+
+class StillClock:
+    """Seconds that pass only in sleep."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class ScriptedLog:
+    """The last lines of any app, as LogTail gives them."""
+
+    def __init__(self) -> None:
+        self.lines: tuple[str, ...] = ("listening", "boom")
+
+    def last(self, name: str, lines: int = 10, since: str | None = None) -> tuple[str, ...]:
+        return self.lines[-lines:]
+
+    def last_words(self, name: str, since: str) -> tuple[str, ...]:
+        return self.lines
+
+
+@dataclass
+class Slave:
+    """An agent's apps; `again` is the agent after a restart."""
+
+    folder: Path
+    machine: MachineInMemory = field(default_factory=MachineInMemory)
+    clock: StillClock = field(default_factory=StillClock)
+    log: ScriptedLog = field(default_factory=ScriptedLog)
+    is_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.again()
+
+    def again(self) -> None:
+        self.machine.is_dead, self.machine.dies_at = False, None
+        self.store = AppStore(self.folder / "apps")
+        turns = Turns(self.clock.now)
+        clock = Clock(self.clock.now, self.clock.sleep)
+        machine: Any = self.machine
+        log: Any = self.log
+        lifecycle = Lifecycle(machine, machine, log, lambda: self.is_stopping, clock)
+        self.recovery = Recovery(self.store, machine, lifecycle, turns, self.clock.sleep)
+        self.apps = AppManager(
+            self.store, machine, machine, lifecycle, log, turns, self.recovery, lambda apps: {}, reconcile
+        )
+
+    def wait(self) -> None:
+        """Let the second pass in which an app takes no other operation."""
+        self.clock.sleep(1.0)
+
+
+@pytest.fixture
+def slave(tmp_path: Path) -> Slave:
+    return Slave(tmp_path)
+
+
+@pytest.fixture
+def registered(slave: Slave) -> Slave:
+    """A slave with the app shop, which runs."""
+    slave.apps.register(DOCUMENT)
+    slave.wait()
+    slave.machine.asked.clear()
+    return slave

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import pytest
+
+from slave_agent.errors import PrivilegeUnavailable
+from slave_agent.orchestrator.editor import EditOrder
+from slave_agent.orchestrator.errors import AgentStops, DidNotStayUp, NameTaken, NoSuchApp, TooSoon, WrongFields
+from slave_agent.states import AppPhase
+from slave_agent.systemd.service_config import FieldProblem
+from slave_agent.systemd.states import UnitState
+from tests.support.machine_in_memory import AgentKilled
+from tests.unit.orchestrator.conftest import DOCUMENT, Slave
+
+CRASHING = DOCUMENT | {"script": "/srv/shop/broken.js"}
+STEPS_OF_REGISTER = ("install", "enable", "start")
+
+
+def crash(slave: Slave) -> None:
+    slave.machine.fates["/srv/shop/broken.js"] = 3
+
+
+# --- register ---
+
+
+def test_a_registered_app_runs_begins_at_boot_and_is_written_down(slave: Slave) -> None:
+    status = slave.apps.register(DOCUMENT)
+    assert (status["name"], status["state"], status["enabled"], status["pid"]) == ("shop", "active", True, 101)
+    assert status["problem"] is None
+    record = slave.store.find("shop")
+    assert record is not None
+    assert (record.phase, record.environment_names) == (AppPhase.REGISTERED, ("PORT", "TOKEN"))
+    assert "geheim" not in str(record)
+    assert slave.machine.asked == ["check shop", "install shop", "enable shop", "start shop"]
+
+
+def test_every_problem_of_grammar_and_host_is_in_one_answer_and_nothing_was_written(slave: Slave) -> None:
+    slave.machine.host_problems = [FieldProblem("script", "it is not there"), FieldProblem("name", "unnamed is odd")]
+    with pytest.raises(WrongFields) as refused:
+        slave.apps.register(DOCUMENT | {"name": "Bad Name", "port": 70000, "colour": "red"})
+    assert {problem.field for problem in refused.value.problems} == {"name", "port", "colour", "script"}
+    assert [problem.message for problem in refused.value.problems if problem.field == "name"] != ["unnamed is odd"]
+    assert slave.store.names() == [] and slave.machine.units == {}
+
+
+def test_an_app_that_does_not_stay_up_is_gone_and_says_why(slave: Slave) -> None:
+    crash(slave)
+    with pytest.raises(DidNotStayUp, match="exit code 3") as failed:
+        slave.apps.register(CRASHING)
+    assert failed.value.failure.as_json() == {
+        "result": "exit-code", "exit_code": 3, "signal": None, "restarts": 0, "log": ["listening", "boom"],
+    }  # fmt: skip
+    assert slave.store.names() == [] and slave.machine.units == {}
+
+
+def test_a_name_is_given_once(registered: Slave) -> None:
+    with pytest.raises(NameTaken, match="shop already"):
+        registered.apps.register(DOCUMENT)
+    assert "install shop" not in registered.machine.asked
+
+
+def test_a_unit_that_is_not_written_down_is_not_overwritten_and_can_be_removed(registered: Slave) -> None:
+    registered.store.delete("shop")
+    with pytest.raises(NameTaken, match="not written down"):
+        registered.apps.register(DOCUMENT)
+    registered.apps.unregister("shop")
+    assert registered.machine.units == {}
+
+
+@pytest.mark.parametrize("step", STEPS_OF_REGISTER)
+def test_an_agent_killed_while_registering_finds_it_and_nothing_is_left(slave: Slave, step: str) -> None:
+    slave.machine.dies_at = step
+    with pytest.raises(AgentKilled):
+        slave.apps.register(DOCUMENT)
+    slave.again()
+    assert slave.store.names() == ["shop"]
+    slave.recovery.run()
+    assert slave.store.names() == [] and slave.machine.units == {}
+    slave.wait()
+    assert slave.apps.register(DOCUMENT)["state"] == "active"
+
+
+def test_an_agent_that_is_told_to_stop_leaves_it_to_its_next_start(slave: Slave) -> None:
+    slave.is_stopping = True
+    with pytest.raises(AgentStops):
+        slave.apps.register(DOCUMENT)
+    assert slave.apps.statuses()[0]["problem"] == "it is being registered"
+    slave.is_stopping = False
+    slave.again()
+    slave.recovery.run()
+    assert slave.machine.units == {}
+
+
+def test_what_could_not_be_undone_is_undone_by_the_next_operation(slave: Slave) -> None:
+    slave.machine.dies_at = "start"
+    with pytest.raises(AgentKilled):
+        slave.apps.register(DOCUMENT)
+    slave.again()
+    with pytest.raises(NoSuchApp):
+        slave.apps.start("shop")
+    assert slave.machine.units == {}
+
+
+# --- start, stop, restart, enable, disable ---
+
+
+def test_start_stop_and_restart_change_the_process(registered: Slave) -> None:
+    first = registered.apps.status("shop")["pid"]
+    second = registered.apps.restart("shop")["pid"]
+    assert second not in (None, first)
+    registered.wait()
+    stopped = registered.apps.stop("shop")
+    assert (stopped["pid"], stopped["state"]) == (None, "inactive")
+    registered.wait()
+    assert registered.apps.start("shop")["pid"] not in (None, first, second)
+
+
+def test_what_runs_already_is_left_alone_by_start(registered: Slave) -> None:
+    pid = registered.apps.status("shop")["pid"]
+    assert registered.apps.start("shop")["pid"] == pid
+    assert "start shop" not in registered.machine.asked
+
+
+def test_boot_is_switched(registered: Slave) -> None:
+    assert registered.apps.disable("shop")["enabled"] is False
+    registered.wait()
+    assert registered.apps.enable("shop")["enabled"] is True
+
+
+def test_one_operation_a_second(registered: Slave) -> None:
+    registered.apps.stop("shop")
+    with pytest.raises(TooSoon) as refused:
+        registered.apps.start("shop")
+    assert 0 < refused.value.seconds <= 1
+    registered.wait()
+    registered.apps.start("shop")
+
+
+@pytest.mark.parametrize("name", ["nobody", "Bad Name", "../shop", "*", "", "shop\n"])
+def test_an_unknown_app_is_told_before_it_counts(registered: Slave, name: str) -> None:
+    for operate in (registered.apps.start, registered.apps.stop, registered.apps.unregister, registered.apps.status):
+        with pytest.raises(NoSuchApp):
+            operate(name)
+    assert registered.machine.asked == []
+
+
+def test_a_start_that_fails_says_why_and_keeps_the_app(registered: Slave) -> None:
+    registered.apps.stop("shop")
+    registered.wait()
+    registered.machine.fates["/srv/shop/server.js"] = 7
+    with pytest.raises(DidNotStayUp, match="exit code 7"):
+        registered.apps.start("shop")
+    assert registered.apps.status("shop")["state"] == "failed"
+
+
+def test_a_unit_removed_by_hand_is_reported_and_written_again_by_the_next_operation(registered: Slave) -> None:
+    del registered.machine.units["shop"]
+    seen = registered.apps.status("shop")
+    assert seen["state"] == "not-found" and "removed by hand" in seen["problem"]
+    assert registered.apps.restart("shop")["state"] == "active"
+    assert registered.apps.status("shop")["problem"] is None
+
+
+def test_a_silent_helper_is_told_and_the_record_stays(registered: Slave) -> None:
+    registered.machine.is_silent = True
+    with pytest.raises(PrivilegeUnavailable):
+        registered.apps.restart("shop")
+    assert registered.store.names() == ["shop"]
+
+
+# --- list and remove ---
+
+
+def test_a_list_asks_systemd_once_and_an_empty_one_not_at_all(slave: Slave) -> None:
+    assert slave.apps.statuses() == [] and slave.machine.shows == 0
+    for number in range(30):
+        slave.apps.register(DOCUMENT | {"name": f"app-{number}"})
+    slave.machine.shows = 0
+    assert len(slave.apps.statuses()) == 30
+    assert slave.machine.shows == 1
+
+
+def test_a_removed_app_leaves_nothing(registered: Slave) -> None:
+    registered.apps.unregister("shop")
+    assert registered.store.names() == [] and registered.machine.units == {}
+    with pytest.raises(NoSuchApp):
+        registered.apps.unregister("shop")
+
+
+def test_a_killed_removal_is_finished(registered: Slave) -> None:
+    registered.machine.dies_at = "remove"
+    with pytest.raises(AgentKilled):
+        registered.apps.unregister("shop")
+    registered.again()
+    registered.recovery.run()
+    assert registered.store.names() == [] and registered.machine.units == {}
+
+
+# --- edit ---
+
+
+def test_a_change_is_told_installed_and_waits_for_a_restart(registered: Slave) -> None:
+    status, edited = registered.apps.edit("shop", EditOrder({"tasks": 50, "environment": {"PORT": "4000"}}))
+    assert [change.field for change in edited.changes] == ["tasks", "environment.PORT"]
+    assert (edited.is_restarted, edited.needs_restart) == (False, True)
+    assert status["state"] == "active"
+    assert registered.machine.units["shop"].environment == {"TOKEN": "geheim", "PORT": "4000"}
+    assert registered.apps.record("shop").document["tasks"] == 50
+
+
+def test_a_change_restarts_on_request(registered: Slave) -> None:
+    pid = registered.apps.status("shop")["pid"]
+    status, edited = registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": None}}, is_restart_wanted=True))
+    assert edited.is_restarted and not edited.needs_restart and status["pid"] != pid
+    assert registered.apps.record("shop").environment_names == ("PORT",)
+
+
+def test_a_dry_run_changes_nothing(registered: Slave) -> None:
+    _, edited = registered.apps.edit("shop", EditOrder({"tasks": 50}, is_dry_run=True))
+    assert [change.field for change in edited.changes] == ["tasks"] and edited.needs_restart
+    assert registered.machine.asked == ["check shop"]
+    registered.apps.stop("shop")  # a dry run is no operation
+
+
+def test_a_change_that_does_not_stay_up_goes_back_by_itself(registered: Slave) -> None:
+    crash(registered)
+    with pytest.raises(DidNotStayUp) as failed:
+        registered.apps.edit("shop", EditOrder({"script": "/srv/shop/broken.js"}, is_restart_wanted=True))
+    assert failed.value.restored is True
+    assert registered.apps.record("shop").document["script"] == "/srv/shop/server.js"
+    assert registered.machine.units["shop"].document["script"] == "/srv/shop/server.js"
+    assert registered.apps.status("shop")["state"] == "active"
+
+
+def test_an_app_that_rested_rests_again_after_a_change_that_failed(registered: Slave) -> None:
+    registered.apps.stop("shop")
+    registered.wait()
+    crash(registered)
+    with pytest.raises(DidNotStayUp) as failed:
+        registered.apps.edit("shop", EditOrder({"script": "/srv/shop/broken.js"}, is_restart_wanted=True))
+    assert failed.value.restored is True
+    assert registered.apps.status("shop")["state"] == "inactive"
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"), [({"name": "other"}, "name"), ({"port": 0}, "port"), ({"environment": [1]}, "environment")]
+)
+def test_a_change_that_is_not_possible_is_refused(registered: Slave, fields: dict, wrong: str) -> None:
+    with pytest.raises(WrongFields) as refused:
+        registered.apps.edit("shop", EditOrder(fields))
+    assert [problem.field for problem in refused.value.problems] == [wrong]
+    assert "install shop" not in registered.machine.asked
+
+
+@pytest.mark.parametrize("step", ["install", "restart", "forget"])
+def test_an_agent_killed_while_changing_goes_back(registered: Slave, step: str) -> None:
+    registered.machine.dies_at = step
+    with pytest.raises(AgentKilled):
+        registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted=True))
+    registered.again()
+    registered.recovery.run()
+    record = registered.apps.record("shop")
+    assert record.phase is AppPhase.REGISTERED
+    assert record.document["tasks"] is None and record.environment_names == ("PORT", "TOKEN")
+    assert registered.machine.units["shop"].document.get("tasks") is None
+    assert registered.machine.units["shop"].status.state is UnitState.ACTIVE
