@@ -65,12 +65,15 @@ class ProcessSeen:
 
 @dataclass(frozen=True)
 class Permission:
-    """One thing that managing apps needs: whether it is there, and otherwise what to run to get it."""
+    """One thing that managing apps needs: whether it is there, and otherwise what to run to get it. What is not needed
+    only adds to what can be done.
+    """
 
     name: str
     granted: bool
     detail: str
     command: str | None = None
+    is_needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,13 @@ class PermissionReport:
 
     @property
     def is_ok(self) -> bool:
-        """Whether apps can be managed in full."""
-        return all(permission.granted for permission in self.permissions)
+        """Whether apps can be managed."""
+        return all(permission.granted for permission in self.permissions if permission.is_needed)
+
+    @property
+    def missing(self) -> tuple[Permission, ...]:
+        """What is not granted."""
+        return tuple(permission for permission in self.permissions if not permission.granted)
 
     def as_json(self) -> JsonObject:
         """Return the document of GET /api/permissions."""

@@ -50,6 +50,10 @@ class AppPlace:
         """The file that whoever works on an app holds locked."""
         return self.locks / f"{name}.lock"
 
+    def trial(self, name: str) -> Path:
+        """The folder in which systemd reads an app's unit before it counts."""
+        return self.locks / f"{name}.trial"
+
     @property
     def unit_pattern(self) -> str:
         """What the unit files of all apps match."""
