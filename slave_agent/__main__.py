@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from slave_agent.access_tokens import AccessTokens
 from slave_agent.activation_client import ActivationClient
 from slave_agent.app import create_asgi_app
 from slave_agent.asgi import Gate
+from slave_agent.audit import AuditLog
 from slave_agent.bootstrap.jobs import JobStore, SupervisorLauncher, package_supervisor
 from slave_agent.bootstrap.port_owner import describe_owner, find_port_owner
 from slave_agent.bootstrap.throttle import GuessThrottle
@@ -79,6 +81,8 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     socket.
     """
     _log_to_stderr()
+    access, audit = AccessTokens(settings.state_dir), AuditLog(settings.state_dir)
+    access.load()
     link = take_systemd_link(os.environ, os.getpid())
     sockets = _listening_sockets(settings, link, listen)
     certificate = ServedCertificate(credentials.credentials.newest) if settings.tls else None
@@ -91,11 +95,14 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         jobs=_job_store(settings),
         stopping_for=lambda: server.stopping_for,
         logs=_log_hub(settings),
+        access=access,
+        audit=audit,
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),
-        accepted=lambda: credentials.credentials.accepted,
+        accepted=lambda: credentials.credentials.accepted + access.accepted,
         throttle=GuessThrottle(),
+        record=audit.record,
     )
     server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)
     where = ", ".join(str(ListenAddress(*one.getsockname()[:2])) for one in sockets)

@@ -9,6 +9,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from slave_agent.api.access import access_blueprint
 from slave_agent.api.enrolment import enrolment_blueprint
 from slave_agent.api.files import Files
 from slave_agent.api.health import Health
@@ -37,6 +38,7 @@ def create_app(services: Services) -> Flask:
     app = Flask("slave_agent", static_folder=None)
     app.register_blueprint(system_blueprint(services))
     app.register_blueprint(enrolment_blueprint(services))
+    app.register_blueprint(access_blueprint(services))
     app.register_error_handler(Exception, _answer_error)
     return app
 
@@ -67,6 +69,11 @@ def route_table(services: Services) -> RouteTable:
             Route("GET", "/api/system", Right.READ),
             Route("GET", "/api/apps/<name>/logs", Right.READ, Logs(services.logs).page),
             Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=LogStream(services.logs).serve),
+            Route("GET", "/api/agent/tokens", Right.MANAGE),
+            Route("PUT", "/api/agent/tokens/<name>", Right.MANAGE),
+            Route("DELETE", "/api/agent/tokens/<name>", Right.MANAGE),
+            Route("POST", "/api/agent/revoke", Right.MANAGE),
+            Route("GET", "/api/audit", Right.MANAGE),
             Route("POST", "/api/agent/enroll", Right.MANAGE),
             Route("POST", "/api/agent/confirm", Right.MANAGE),
             Route("POST", "/api/agent/bootstrap", Right.MANAGE),

@@ -25,6 +25,7 @@ from slave_agent.api.problems import (
     upgrade_required,
 )
 from slave_agent.api.socket import Socket
+from slave_agent.audit import Deed
 from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.errors import HttpProblem
 from slave_agent.host_rules import is_host_allowed, is_origin_own
@@ -52,12 +53,13 @@ _access_log = logging.getLogger("slave_agent.access")
 @dataclass(frozen=True)
 class Gate:
     """What decides who gets in: the names that Host may carry, the credentials in force, the memory for wrong
-    guesses.
+    guesses; and who is told of each request that was answered.
     """
 
     host_names: frozenset[str]
     accepted: Callable[[], tuple[Credential, ...]]
     throttle: GuessThrottle
+    record: Callable[[Deed], None]
 
 
 class Dispatcher:
@@ -101,6 +103,7 @@ class Dispatcher:
                 duration,
             )
             _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
+            self._gate.record(_deed(exchange))
 
     async def _answer(self, exchange: Exchange) -> None:
         route = self._let_in(exchange)
@@ -121,9 +124,9 @@ class Dispatcher:
     def _let_in(self, exchange: Incoming) -> Route:
         """Return the route of a request that may be served. Raises HttpProblem."""
         self._check_headers(exchange)
-        credential = self._authenticate(exchange)
-        route = self._find_route(exchange, credential)
-        exchange.credential = credential
+        exchange.credential = self._authenticate(exchange)
+        route = self._find_route(exchange, exchange.credential)
+        exchange.right = route.right
         return route
 
     def _check_headers(self, exchange: Incoming) -> None:
@@ -179,6 +182,12 @@ class Dispatcher:
 
 def _with_credential(scope: HTTPScope, credential: Credential | None) -> HTTPScope:
     return {**scope, "state": {**scope.get("state", {}), "credential": credential}}
+
+
+def _deed(exchange: Incoming) -> Deed:
+    """What the audit log is told of a request: nothing that its body or its query said."""
+    who = exchange.credential.who if exchange.credential else None
+    return Deed(who, exchange.address, exchange.method, _printable(exchange), exchange.right, exchange.status)
 
 
 def _replay(body: bytes) -> ASGIReceiveCallable:

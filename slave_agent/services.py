@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from slave_agent.access_tokens import AccessTokens
 from slave_agent.activation_client import ActivationClient
+from slave_agent.audit import AuditLog
 from slave_agent.bootstrap.jobs import JobStore
 from slave_agent.credentials import CredentialStore
 from slave_agent.logs.hub import LogHub
@@ -24,3 +26,5 @@ class Services:
     jobs: JobStore
     stopping_for: Callable[[], float]
     logs: LogHub
+    access: AccessTokens
+    audit: AuditLog

@@ -11,7 +11,7 @@ from slave_agent.api.exchange import parse_json
 from slave_agent.errors import CredentialsError, HttpProblem
 from slave_agent.models import Credential, JsonObject
 from slave_agent.services import Services
-from slave_agent.states import ActivationVerb
+from slave_agent.states import ActivationVerb, CredentialKind
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +30,11 @@ def enrolment_blueprint(services: Services) -> Blueprint:
     @routes.post("/confirm")
     def confirm() -> JsonObject:
         nothing(parse_json(request.get_data()))
+        presented, current = _presented(), services.credentials.credentials.current
+        if current.kind is CredentialKind.INSTALLER and presented.kind is CredentialKind.AGENT:
+            services.access.clear()  # a build begins anew: what an earlier master granted here is over
         try:
-            services.credentials.confirm(_presented())
+            services.credentials.confirm(presented)
         except CredentialsError as error:
             raise HttpProblem(409, error.message, error.hint) from error
         services.activation.ask(ActivationVerb.CONFIRM)  # it may be asked again: confirm is idempotent all the way down

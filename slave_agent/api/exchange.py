@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, WebSocketScope
 
     from slave_agent.models import Credential
+    from slave_agent.states import Right
 
 BODY_SECONDS = 30.0
 CHUNK_SECONDS = 30.0
@@ -40,6 +41,7 @@ class Incoming:
         self.scheme = scope["scheme"].replace("ws", "http")
         self.path_values: Mapping[str, str] = {}
         self.credential: Credential | None = None
+        self.right: Right | None = None
         self.status = 0
         self.sent_bytes = 0
 

@@ -78,8 +78,10 @@ class Monitoring:
     async def events(self, exchange: Exchange) -> None:
         """GET /api/events?after=N&limit=N."""
         await exchange.body(SMALL_BODY_BYTES)
-        query = exchange.scope["query_string"]
-        after, limit = whole_number(query, "after", 0, _LARGEST_NUMBER), whole_number(query, "limit", PAGE, PAGE)
+        after, limit = (
+            whole_number(exchange.query, "after", 0, _LARGEST_NUMBER),
+            whole_number(exchange.query, "limit", PAGE, PAGE),
+        )
         await exchange.send(json_reply(200, page_of(self._monitor.events, after, limit)))
 
     async def metrics(self, exchange: Exchange) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from slave_agent.access_tokens import TooManyTokens
 from slave_agent.bootstrap.errors import BootstrapError
 from slave_agent.errors import (
     ActivationError,
@@ -46,6 +47,7 @@ _STATUS_OF = (
     (RecordNotKept, 507),
     (AppError, 502),
     (CredentialsError, 422),
+    (TooManyTokens, 409),
     (OperationRefused, 422),
     (PermissionMissing, 403),
     (NoSuchLog, 404),

@@ -26,7 +26,9 @@ def order(agent: RunningAgent, token: str, pair: Pair) -> dict[str, Any]:
 
 
 def state(agent: RunningAgent) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(agent.state_dir.rglob("*")) if path.is_file()}
+    """What is on the disk, without the audit log, which tells of refusals too."""
+    files = [path for path in sorted(agent.state_dir.rglob("*")) if path.is_file() and path.name != "audit.jsonl"]
+    return {str(path): path.read_bytes() for path in files}
 
 
 def test_from_enrolment_to_confirmation(own_agent: RunningAgent) -> None:
