@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from slave_agent.systemd.accounts import Account, account_for
 from slave_agent.systemd.errors import Refused
+from slave_agent.systemd.kept_apps import STOPPED
 from slave_agent.systemd.service_config import (
     APP_NAME,
     FieldProblem,
@@ -34,7 +35,6 @@ WANTED_BY_ANYBODY = (
     "time-sync.target",
     "remote-fs.target",
 )
-STOPPED = (UnitState.INACTIVE, UnitState.FAILED, UnitState.NOT_FOUND)
 
 
 class AppChecks:

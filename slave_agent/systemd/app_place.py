@@ -38,6 +38,10 @@ class AppPlace:
         """The folder of additions that an administrator made to an app's unit."""
         return self.units / f"{unit_name(name)}.d"
 
+    def boot_link(self, name: str) -> Path:
+        """The link by which systemd starts an enabled app at boot."""
+        return self.units / f"{self.boot_target}.wants" / unit_name(name)
+
     def environment(self, name: str) -> Path:
         """The file with an app's environment, which only its owner (root) can read."""
         return self.apps / f"{name}.env"

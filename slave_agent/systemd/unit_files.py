@@ -125,8 +125,9 @@ class UnitFiles:
             write_whole(self.place.unit(name), unit, UNIT_MODE)
 
     def delete(self, name: str) -> None:
-        """Remove unit, an administrator's additions to it, and environment."""
+        """Remove unit, the link that starts it at boot, an administrator's additions to it, and environment."""
         self.write(name, None, None)
+        self.place.boot_link(name).unlink(missing_ok=True)
         shutil.rmtree(self.place.drop_ins(name), ignore_errors=True)
 
     def forget(self, name: str) -> None:

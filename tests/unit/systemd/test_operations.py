@@ -76,7 +76,7 @@ def test_a_name_that_is_none_is_refused_by_every_verb(host: AppHost, name: objec
         lambda: host.operations.forget_previous(name),
         lambda: host.operations.remove_unit(name),
         lambda: host.operations.look(name),
-        *(lambda verb=verb: host.operations.act(verb, name) for verb in UnitVerb),  # type: ignore[misc]
+        *(lambda verb=verb: host.operations.act(verb, name) for verb in UnitVerb),
     ]
     for verb in verbs:
         with pytest.raises(Refused) as refusal:
@@ -279,7 +279,7 @@ def interrupted(host: AppHost, count: int, verb: Callable[[], object]) -> bool:
     """Whether the verb was killed before its `count`-th change; nothing runs after that, as after SIGKILL."""
     with pytest.MonkeyPatch.context() as patch:
         killing_at(count, patch)
-        patch.setattr(type(host.operations), "_finish", lambda *_: None)  # what an exception would still have done
+        patch.setattr(type(host.operations), "finish", lambda *_: None)  # what an exception would still have done
         try:
             verb()
         except Killed:
