@@ -11,13 +11,13 @@ import click
 from d8.app_models import AppKind, AppVerb, LogFilter
 from d8.cli.options import common
 from d8.cli.run import Run
-from d8.errors import ExitCode
+from d8.errors import ExitCode, UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KINDS = tuple(kind.value for kind in AppKind)
 RESTARTS = ("no", "on-failure", "always")
 HARDENINGS = ("standard", "strict", "off")
-MOST_LINES = 10_000
+MOST_LINES = 5000
 
 
 @click.command(help="Show the apps of a slave (option 2).")
@@ -152,10 +152,10 @@ def edit(ctx: click.Context, /, name: str, **options: Any) -> ExitCode:
 @click.argument("slave", metavar="SLAVE")
 @click.argument("name", metavar="APP")
 @click.option("-f", "--follow", "follows", is_flag=True, help="Show new lines as they come, until Ctrl+C.")
-@click.option("--lines", type=click.IntRange(0, MOST_LINES), default=100, metavar="N", help="How many old lines; 100.")
+@click.option("--lines", type=click.IntRange(1, MOST_LINES), default=100, metavar="N", help="How many old lines; 100.")
 @click.option("--priority", metavar="PRIORITY", help="This bad or worse: err, warning, info, debug, or 0 to 7.")
 @click.option("--since", metavar="MOMENT", help="From then on: 10m, 2h, 1d (ago), 14:30, 2026-11-22 14:30.")
-@click.option("--until", metavar="MOMENT", help="Up to then.")
+@click.option("--until", metavar="MOMENT", help="Up to then; not with -f.")
 @click.option("--grep", metavar="TEXT", help="Only lines with this text.")
 @common
 @click.pass_obj
@@ -173,6 +173,8 @@ def logs(
     from d8.actions.log_form import parse_moment, parse_priority
     from d8.cli.apps import answer_logs
 
+    if follows and until:
+        raise UsageError("-f follows without an end: --until does not go with it", "Leave one of them out.")
     now = datetime.now().astimezone()
     wanted = LogFilter(
         lines,

@@ -19,6 +19,7 @@ from d8.menu.views.apps_watch import AppsWatch
 from d8.menu.views.logs import LogView
 from d8.messages import message
 
+SWITCHES = ("restart_now", "dry_run")
 PLAIN_FIELDS = (
     "script",
     "user",
@@ -92,8 +93,7 @@ def answer_edit(run: Run, slave: str, name: str, options: dict[str, Any]) -> Exi
     fields = _fields(options, None)
     if not fields:
         raise UsageError("edit got nothing to change", "start_d8.py app SLAVE edit --help lists what can be changed.")
-    switches = {"restart_now": "restart", "dry_run": "dry_run"}
-    document = {**fields, **{field: True for option, field in switches.items() if options[option]}}
+    document = {**fields, **{switch: True for switch in SWITCHES if options[switch]}}
     edit = edit_app(run.workplace, slave, name, document)
     run.answer(edit.as_json(), lambda screen: draw_edit(screen, edit))
     return ExitCode.DONE

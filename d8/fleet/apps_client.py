@@ -64,7 +64,7 @@ class AppsClient:
 
     def remove(self, name: str) -> str:
         """Given an app's name, remove it; return the name. Raises UnknownApp."""
-        return self._read(app_answers.removed_name, "DELETE", f"/api/apps/{name}", patience=OPERATION_SECONDS)
+        return self._read(app_answers.removed_name, "DELETE", f"/api/apps/{name}", patience=OPERATION_SECONDS, json={})
 
     def logs(self, name: str, wanted: LogFilter) -> list[LogItem]:
         """Given an app's name and which entries are wanted, return them, oldest first. Raises UnknownApp."""
@@ -102,7 +102,11 @@ def explained(problem: ProblemAnswer) -> D8Error:
         problems = app_answers.field_problems(problem.document)
     except NotUnderstood:
         return problem
-    return UnusableApp("{address}: {detail}", "{said}", problems, **values) if problems else problem
+    if not problems:
+        return problem
+    return UnusableApp(
+        "{address} can't use this description of an app", "Correct what follows.", problems, address=values["address"]
+    )
 
 
 def _patience(document: Json) -> float:
