@@ -1,0 +1,38 @@
+"""Whether an app could listen on a port of this host now."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any, Optional
+
+
+def port_problem(host: Optional[str], port: int) -> Optional[str]:
+    """Given an address or name (None: every address) and a port, return why nobody could listen there, or None.
+
+    Nothing is kept open. Whoever runs this is whom the answer is for.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return f"{host} is no address of this host"
+    ends = [_bind(family, address) for family, _, _, _, address in found]
+    if errno.EADDRINUSE in ends:
+        return f"port {port} is in use"
+    if errno.EACCES in ends:
+        return f"port {port} is one that only root may listen on"
+    return None if 0 in ends else f"{host} is no address of this host"  # some hosts have no IPv6
+
+
+def _bind(family: int, address: Any) -> int:
+    """Return the number of the error that listening there ends in, 0 for none."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(1)
+    except OSError as problem:
+        return problem.errno or errno.EIO
+    return 0
