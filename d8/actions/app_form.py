@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from d8.app_models import AppKind
 from d8.errors import D8Error, UsageError
@@ -114,16 +114,20 @@ def variables_of_file(path: str) -> dict[str, str]:
             path=path,
             reason=error.strerror if isinstance(error, OSError) else "not UTF-8",
         ) from error
-    found = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    bad = [name for name, value in found.items() if value is None or not VARIABLE.fullmatch(name)]
-    if bad:
+    bindings = list(parse_stream(io.StringIO(text)))
+    if bad := [str(binding.original.line) for binding in bindings if _is_bad(binding)]:
         raise UsageError(
-            "{path} has lines that are no NAME=VALUE: {names}",
+            "{path} has lines that are no NAME=VALUE: {lines}",
             "One variable a line, # begins a comment.",
             path=path,
-            names=", ".join(name[:50] for name in bad),
+            lines=", ".join(bad),
         )
-    return {name: value for name, value in found.items() if value is not None}
+    return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+
+
+def _is_bad(binding: Binding) -> bool:
+    """Whether a line is neither a variable nor empty nor a comment."""
+    return binding.error or (binding.key is not None and (binding.value is None or not VARIABLE.fullmatch(binding.key)))
 
 
 def environment_of(pairs: Iterable[str], files: Iterable[str]) -> dict[str, str]:

@@ -217,7 +217,9 @@ def _mask(error: D8Error, secrets: list[str]) -> None:
         error.problems = tuple(FieldProblem(one.field, mask(one.message), mask(one.hint)) for one in error.problems)
     if isinstance(error, AppNotUp):
         error.log = tuple(map(mask, error.log))
-        error.document = {**error.document, "log": list(error.log), "detail": "", "hint": ""}
+        error.document = {
+            name: mask(value) if isinstance(value, str) else value for name, value in error.document.items()
+        }
 
 
 def _masked(text: Message, mask: Callable[[str], str]) -> Message:
