@@ -28,6 +28,7 @@ HEADER_SECONDS = 10.0
 STUCK_READER_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 30
 SOCKET_BUFFER_BYTES = 64 * 1024
+_TCP_NOTSENT_LOWAT = 25  # Linux's; Python names it from 3.12 on
 SOCKET_MESSAGE_BYTES = 4096  # of what a client sends; nothing of it is used
 FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
 
@@ -87,6 +88,7 @@ class PatientSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(SOCKET_BUFFER_BYTES)
+        keep_little_unsent(transport.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader_deadline = _cancelled(self._reader_deadline)
@@ -182,6 +184,12 @@ class AgentServer(uvicorn.Server):
 
     async def _still_alive(self) -> None:
         self._link.notify("WATCHDOG=1")
+
+
+def keep_little_unsent(connection: socket.socket | None) -> None:
+    """The kernel takes megabytes for a client that does not read: stale lines, and memory that nobody counts."""
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, SOCKET_BUFFER_BYTES)
 
 
 def _cancelled(timer: asyncio.TimerHandle | None) -> Any:

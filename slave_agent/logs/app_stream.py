@@ -19,9 +19,9 @@ from slave_agent.logs.past import Recent
 FRAME_SECONDS = 0.05
 RECENT_ITEMS = 1000
 RECENT_CHARACTERS = 1024 * 1024
-QUEUE_CHARACTERS = 4 * 1024 * 1024  # of all filters of an app together
+QUEUE_CHARACTERS = 8 * 1024 * 1024  # of all filters of an app together
 SMALLEST_QUEUE_CHARACTERS = 256 * 1024
-QUEUE_ITEMS = 20_000
+QUEUE_ITEMS = 40_000
 
 _log = logging.getLogger(__name__)
 

@@ -54,5 +54,6 @@ class Follower:
             pause = next(left, None)
             if pause is None:
                 raise died or JournalUnreadable("journalctl ends again and again", "Look at the journal of this slave.")
-            _log.warning("journalctl for %s ended (%s); again in %g s", self._unit, died or "without an error", pause)
+            why = died.message if died else "without an error"
+            _log.warning("journalctl for %s ended (%s); again in %g s", self._unit, why, pause)
             await self._sleep(pause)

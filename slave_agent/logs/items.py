@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from slave_agent.systemd.journal import JournalEntry
 
+LONGEST_MESSAGE = 64 * 1024  # characters; journald itself cuts the lines of an app at 48 KiB
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -37,6 +38,9 @@ def item_of(entry: JournalEntry) -> Item:
     """Given an entry, return its item: {"type": "entry", …}, or {"type": "suppressed", …} for journald's own word on
     lines that it dropped.
     """
+    if len(entry.message) > LONGEST_MESSAGE:
+        cut = f"{entry.message[:LONGEST_MESSAGE]}… ({len(entry.message)} characters in all)"
+        entry = replace(entry, message=cut)
     document = entry.as_json()
     if entry.is_suppression:
         named = {name: document[name] for name in ("cursor", "time", "message")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -78,7 +79,17 @@ def main(folder: Path, words: Sequence[str]) -> int:
         print((folder / "broken").read_text(), file=sys.stderr)
         return 1
     options = dict(word.partition("=")[::2] for word in words)
-    known = {"--quiet", "--no-pager", "--output", "--all", "--output-fields", "--unit", "--user-unit", "--lines"}
+    known = {
+        "--quiet",
+        "--no-pager",
+        "--output",
+        "--all",
+        "--output-fields",
+        "--unit",
+        "--user-unit",
+        "--lines",
+        "--no-tail",
+    }
     known |= {
         "--since",
         "--until",
@@ -121,9 +132,9 @@ def chosen(lines: list[bytes], options: dict[str, str]) -> list[bytes]:
     if "--priority" in options:
         kept = [index for index in kept if int(entries[index]["PRIORITY"]) <= int(options["--priority"])]
     if "--grep" in options:
-        text = options["--grep"].removeprefix("\\Q").removesuffix("\\E").lower()
+        text = re.sub(r"\\x\{([0-9a-f]+)\}", lambda match: chr(int(match[1], 16)), options["--grep"]).lower()
         kept = [index for index in kept if text in str(entries[index]["MESSAGE"]).lower()]
-    if options["--lines"] != "all":
+    if "--lines" in options:
         count = int(options["--lines"])
         is_forward = "--after-cursor" in options and "--reverse" not in options
         kept = kept[:count] if is_forward else kept[len(kept) - min(count, len(kept)) :]
