@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slave_agent.activation import agent_user, bootstrap_copy, clock, units
+from slave_agent.activation import agent_user, apps, bootstrap_copy, clock, units
 from slave_agent.activation.context import Activation, owner_of
 from slave_agent.activation.credentials import write_agent_credentials
 from slave_agent.activation.errors import ActivationError
@@ -43,6 +43,7 @@ def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]
     record = _record(activation, settings, before)
     _copy_control(layout, settings.release)
     _lay_out_release(layout, settings, owner, record.persistence_command)
+    apps.write_app_users(layout, settings.bootstrap.user if settings.bootstrap else None, settings.app_users)
     bootstrap_copy.install_bootstrap(layout, settings)
     activation.store.save(record)
     activation.keeper.place(_units(layout, record))
@@ -85,6 +86,7 @@ def _check(layout: Layout, settings: InstallSettings) -> None:
         raise ActivationError("A container's keeper has to be a unit of root.", "Build with the strategy venv.")
     if missing is not None:
         raise ActivationError(f"{settings.release} has no {missing}.", "Make the environment before install.")
+    apps.check_app_users(settings.app_users)
     if settings.bootstrap is None:
         return
     try:

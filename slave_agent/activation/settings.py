@@ -60,6 +60,7 @@ class InstallSettings:
     confirm_timeout_seconds: float
     step_delay_seconds: float
     allowed_hosts: tuple[str, ...]
+    app_users: tuple[str, ...]
     language: str
 
 
@@ -128,6 +129,10 @@ def _settings(reader: _Reader, problems: list[str]) -> InstallSettings:
     if not isinstance(hosts, list) or not all(isinstance(host, str) and HOST_NAME.match(host) for host in hosts):
         problems.append("allowed_hosts: must be a list of host names")
         hosts = []
+    users = reader.values.pop("app_users", [])
+    if not isinstance(users, list) or not all(isinstance(user, str) and USER.match(user) for user in users):
+        problems.append("app_users: must be a list of user names")
+        users = []
     if branch is not None and not isinstance(branch, str):
         problems.append("branch: must be text or null")
     if not isinstance(tls, bool):
@@ -147,6 +152,7 @@ def _settings(reader: _Reader, problems: list[str]) -> InstallSettings:
         confirm_timeout_seconds=reader.number("confirm_timeout_seconds", 2, 3600, 60),
         step_delay_seconds=reader.number("step_delay_seconds", 0, 60, 0),
         allowed_hosts=tuple(hosts),
+        app_users=tuple(users),
         language=reader.text("language", re.compile(r"(es|en)\Z"), "es"),
     )
     for optional in ("credential", *without):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from slave_agent.activation import agent_user, bootstrap_copy, containers, facts, processes, units
+from slave_agent.activation import agent_user, apps, bootstrap_copy, containers, facts, processes, units
 from slave_agent.activation.context import Activation
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
@@ -18,6 +18,7 @@ OUR_PARENTS = ("d8-agent", "share", ".local")
 def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]:
     """Remove everything of D8 from this host. Repeating it, also after an interruption, is fine."""
     layout, record = activation.layout, activation.store.find()
+    apps_removed = apps.remove_apps(layout, activation.runner)
     activation.keeper.remove(keep_bootstrap=keep_bootstrap)
     if record is not None and not keep_bootstrap:
         stop_plain_bootstrap(activation, record)
@@ -30,7 +31,7 @@ def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]
         _end_processes_of_agent_user()
         containers.remove_all(activation.runner)
         agent_user.remove_agent_user(activation.runner)
-    return {"uninstalled": True, "bootstrap_kept": keep_bootstrap}
+    return {"uninstalled": True, "bootstrap_kept": keep_bootstrap, "apps_removed": apps_removed}
 
 
 def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:

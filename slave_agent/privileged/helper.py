@@ -12,16 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from slave_agent.activation.agent_user import find_agent_user
-from slave_agent.activation.errors import ActivationError
-from slave_agent.privileged.verbs import VERBS, Verb
+from slave_agent.privileged.answers import answer_of
+from slave_agent.privileged.requests import LONGEST_REQUEST_BYTES, Refused, Verb, parse_request
 
 READ_DEADLINE_SECONDS = 5.0
-LONGEST_REQUEST_BYTES = 4096
+WRITE_DEADLINE_SECONDS = 10.0
 PEER = struct.Struct("3i")
-
-
-class Refused(Exception):
-    """The request is not one that root fulfils; the message says why."""
 
 
 def main() -> int:
@@ -30,12 +26,25 @@ def main() -> int:
     peer = peer_user(connection)
     try:
         check_peer(peer)
-        answer = answer_to(read_request(connection), VERBS)
+        line = read_request(connection)
+        answer = answer_to(line, _verbs())
     except Refused as refusal:
         print(f"d8-helper: user {peer}: {refusal}", file=sys.stderr)
-        answer = {"ok": False, "error": str(refusal), "hint": "Only the agent may ask, and only its fixed verbs."}
-    connection.sendall(json.dumps(answer).encode() + b"\n")
+        answer = {"ok": False, "kind": "refused", "error": str(refusal), "hint": refusal.hint}
+    connection.settimeout(WRITE_DEADLINE_SECONDS)
+    try:
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+    except OSError as problem:
+        print(f"d8-helper: user {peer} did not take the answer: {problem}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _verbs() -> Mapping[str, Verb]:
+    """Imported only for those who may ask."""
+    from slave_agent.privileged.verbs import VERBS
+
+    return VERBS
 
 
 def peer_user(connection: socket.socket) -> int:
@@ -53,7 +62,7 @@ def check_peer(user_id: int) -> None:
 
 def read_request(connection: socket.socket) -> bytes:
     """Return the first line. Raises Refused when it is too long or takes more than 5 s, however slowly it drips."""
-    received = b""
+    received = bytearray()
     deadline = time.monotonic() + READ_DEADLINE_SECONDS
     while b"\n" not in received:
         connection.settimeout(max(0.01, deadline - time.monotonic()))
@@ -64,19 +73,12 @@ def read_request(connection: socket.socket) -> bytes:
         received += part
         if not part or len(received) > LONGEST_REQUEST_BYTES or time.monotonic() >= deadline:
             raise Refused("no whole request came")
-    connection.settimeout(READ_DEADLINE_SECONDS)
-    return received.partition(b"\n")[0]
+    return bytes(received.partition(b"\n")[0])
 
 
 def answer_to(line: bytes, verbs: Mapping[str, Verb]) -> dict[str, Any]:
-    """Given the request's line, run its verb and return the answer. Raises Refused for anything but {"verb": known}."""
-    try:
-        request = json.loads(line)
-    except ValueError:
-        raise Refused("the request is not JSON") from None
-    if not isinstance(request, dict) or set(request) != {"verb"} or request["verb"] not in list(verbs):
-        raise Refused("unknown verb or unknown fields")
-    try:
-        return {"ok": True, **verbs[request["verb"]]()}
-    except ActivationError as problem:
-        return {"ok": False, "error": problem.message, "hint": problem.hint}
+    """Given the request's line, run its verb and return the answer. Raises Refused for anything but a known verb with
+    exactly its fields.
+    """
+    verb, fields = parse_request(line, verbs)
+    return answer_of(lambda: verb.run(**fields))

@@ -1,44 +1,83 @@
-"""The table of what the agent may ask of root. Each row is one verb with a fixed effect: none takes a free argument."""
+"""The table of what the agent may ask of root. Each row is one verb with a fixed effect; apps' verbs take a name or a
+document, which is checked in full before anything happens.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from slave_agent.activation.confirm import confirm
 from slave_agent.activation.context import Activation, open_activation
+from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.layout import SYSTEM_OPT
 from slave_agent.activation.states import Scope
+from slave_agent.privileged import app_verbs
+from slave_agent.privileged.requests import Verb
+from slave_agent.privileged.sudoers_files import sudoers_finding
+from slave_agent.systemd.states import UnitVerb
 
-Verb = Callable[[], "dict[str, Any]"]
+Answer = Mapping[str, Any]
+CONFIRM_SECONDS = 50.0
 
 
 def _activation() -> Activation:
     return open_activation(Scope.SYSTEM, SYSTEM_OPT)
 
 
-def _ping() -> dict[str, Any]:
+def _ping() -> Answer:
     return {"python": ".".join(str(part) for part in sys.version_info[:3])}
 
 
-def _confirm() -> dict[str, Any]:
-    return confirm(_activation())
+def _confirm() -> Answer:
+    """Done by a unit of its own: it works on what this unit's sandbox keeps closed."""
+    activation = _activation()
+    run = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", *activation.layout.command("confirm")]
+    finished = activation.runner.run(run, timeout_seconds=CONFIRM_SECONDS)
+    try:
+        answer = json.loads(finished.stdout)
+    except ValueError:
+        answer = {"error": f"The confirmation gave no answer: {finished.reason}"}
+    if "error" in answer:
+        raise ActivationError(str(answer["error"]), str(answer.get("hint", "Ask again.")))
+    return dict(answer)
 
 
-def _begun(verb: str) -> Verb:
+def _begun(verb: str) -> Callable[[], Answer]:
     """A verb that ends the agent is begun apart, so that the agent's reply still gets out."""
 
-    def begin() -> dict[str, Any]:
+    def begin() -> Answer:
         _activation().keeper.detach(verb, "--wait", "--after=1")
         return {"started": True, "verb": verb}
 
     return begin
 
 
+def _uninstall() -> Answer:
+    """The apps go with the agent: the answer says how many there are."""
+    apps = len(app_verbs.installed()["names"])
+    return {**_begun("uninstall")(), "apps": apps}
+
+
+NAME = {"name": str}
+DOCUMENT: Mapping[str, type] = {"document": dict}
+KEEP: Mapping[str, type] = {"keep_environment": bool}
+
 VERBS: dict[str, Verb] = {
-    "ping": _ping,
-    "confirm": _confirm,
-    "return-to-bootstrap": _begun("return-to-bootstrap"),
-    "uninstall": _begun("uninstall"),
+    "ping": Verb(_ping),
+    "confirm": Verb(_confirm),
+    "return-to-bootstrap": Verb(_begun("return-to-bootstrap")),
+    "uninstall": Verb(_uninstall),
+    "check": Verb(app_verbs.check, DOCUMENT, KEEP),
+    "install-unit": Verb(app_verbs.install_unit, DOCUMENT, KEEP),
+    "restore-unit": Verb(app_verbs.restore_unit, NAME),
+    "forget-previous": Verb(app_verbs.forget_previous, NAME),
+    "remove-unit": Verb(app_verbs.remove_unit, NAME),
+    "look": Verb(app_verbs.look, NAME),
+    "installed": Verb(app_verbs.installed),
+    "users": Verb(app_verbs.users),
+    "scan": Verb(app_verbs.scan_processes),
+    "sudoers": Verb(sudoers_finding),
+    **{verb.value: Verb(app_verbs.act(verb), NAME) for verb in UnitVerb},
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slave_agent.systemd.errors import Busy
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 15.0
 LOOK_SECONDS = 0.05
 
 

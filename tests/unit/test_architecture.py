@@ -39,7 +39,8 @@ AGENT_LAYERS = (
     ("slave_agent.services",),
     ("slave_agent.orchestrator", "slave_agent.logs"),
     ("slave_agent.access_tokens", "slave_agent.audit"),
-    ("slave_agent.access_tokens", "slave_agent.audit"),
+    ("slave_agent.privilege_choice",),
+    ("slave_agent.helper_privilege", "slave_agent.own_privilege", "slave_agent.no_privilege", "slave_agent.permissions"),
     ("slave_agent.activation_client", "slave_agent.credentials", "slave_agent.monitor", "slave_agent.privilege"),
     ("slave_agent.certificates", "slave_agent.helper_client", "slave_agent.process_runner", "slave_agent.settings"),
     ("slave_agent.door", "slave_agent.host_rules", "slave_agent.listening", "slave_agent.systemd_link"),
@@ -52,7 +53,7 @@ AGENT_LAYERS = (
 # Parts that travel alone, or run as somebody else: what of the slave's code each may import.
 APART = {
     "slave_agent.bootstrap": ("slave_agent.bootstrap",),
-    "slave_agent.activation": ("slave_agent.activation",),
+    "slave_agent.activation": ("slave_agent.activation", "slave_agent.systemd"),
     "slave_agent.privileged": ("slave_agent.privileged", "slave_agent.activation", "slave_agent.systemd"),
     "slave_agent.systemd": ("slave_agent.systemd",),
 }

@@ -71,7 +71,7 @@ def test_the_helpers_reason_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_helper_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ActivationError, match="does not answer"):
+    with pytest.raises(ActivationError, match="there is no root helper"):
         ask_helper(tmp_path / "absent.sock", ActivationVerb.CONFIRM)
 
 
@@ -79,7 +79,7 @@ def test_a_silent_helper_is_given_up(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(tmp_path / "helper.sock"))
         listener.listen()
-        with pytest.raises(ActivationError, match="timed out"):
+        with pytest.raises(ActivationError, match="no answer within"):
             ask_helper(tmp_path / "helper.sock", ActivationVerb.CONFIRM, answer_seconds=0.1)
 
 
