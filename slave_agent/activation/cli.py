@@ -18,6 +18,7 @@ from slave_agent.activation.confirm import confirm
 from slave_agent.activation.container_keeper import keep_container
 from slave_agent.activation.context import Activation, open_activation, recorded_scope
 from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.incoming import accept_update
 from slave_agent.activation.install import install
 from slave_agent.activation.layout import SYSTEM_OPT, opt_folder
 from slave_agent.activation.look import look_forever, look_once
@@ -32,9 +33,21 @@ from slave_agent.activation.states import Scope
 from slave_agent.activation.status import probe, status
 from slave_agent.activation.swap import hand_over, swap
 from slave_agent.activation.uninstall import uninstall
+from slave_agent.activation.update import work_on_update
 
 VERBS = (
-    *("prepare", "install", "stage", "handover", "swap", "prove", "confirm", "return-to-bootstrap", "rollback"),
+    *(
+        "update",
+        "prepare",
+        "install",
+        "stage",
+        "handover",
+        "swap",
+        "prove",
+        "confirm",
+        "return-to-bootstrap",
+        "rollback",
+    ),
     *("guard", "adopt", "uninstall", "status", "probe", "container"),
 )
 ENDS_ITS_CALLER = ("return-to-bootstrap", "rollback", "uninstall")
@@ -75,6 +88,8 @@ def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
 def _call(activation: Activation, options: argparse.Namespace) -> dict[str, Any]:
     if options.verb == "guard":
         return look_forever(activation) if options.loop else look_once(activation)
+    if options.verb == "update":
+        return work_on_update(activation) if options.wait else accept_update(activation, options.file or "")
     if options.verb == "prove":
         return prove(activation, sys.stdin.readline().strip() or None, options.stabilisation)
     if options.verb == "uninstall":
@@ -150,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--wait", action="store_true", help="do it now and wait, also when it ends the caller")
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="wait before doing it")
+    parser.add_argument("--file", metavar="NAME", help="update: the release in the agent's work folder")
     parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
     parser.add_argument("--stabilisation", type=float, default=8.0, metavar="SECONDS", help="prove: stay up so long")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")

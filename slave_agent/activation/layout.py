@@ -73,6 +73,11 @@ class Layout:
         return self.var / "credentials.json"
 
     @property
+    def release_key(self) -> Path:
+        """The fleet's public key for releases: what it has signed, and nothing else, may become an update."""
+        return self.etc / "release-key"
+
+    @property
     def helper_socket(self) -> Path | None:
         return HELPER_FOLDER / "helper.sock" if self.scope is Scope.SYSTEM else None
 

@@ -130,6 +130,12 @@ class RecordStore:
             yield
 
     @contextmanager
+    def updating(self) -> Iterator[bool]:
+        """Whether this process is the one that works on an update; it stays so for the block."""
+        with _locked(self.path.with_name("update.lock"), wait=False) as is_ours:
+            yield is_ours
+
+    @contextmanager
     def guarding(self) -> Iterator[bool]:
         """Whether this process is the one guard that loops; it stays so for the block."""
         with _locked(self.path.with_name("guard.lock"), wait=False) as is_ours:

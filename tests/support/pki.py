@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -46,11 +47,13 @@ class CertificateAuthority:
         )
         self.certificate = _pem(self._certificate)
 
-    def issue(self, age: datetime.timedelta = datetime.timedelta(days=1)) -> Pair:
-        """Given how long ago it became valid, return a server certificate that is valid for a year from then."""
+    def issue(self, age: datetime.timedelta = datetime.timedelta(days=1), hosts: Sequence[str] = ()) -> Pair:
+        """Given how long ago it became valid and addresses beside loopback, return a server certificate that is valid
+        for a year from then.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         begin = datetime.datetime.now(datetime.UTC) - age
-        names = [x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", "::1")]
+        names = [x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", "::1", *hosts)]
         certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "slave")]))
