@@ -31,16 +31,22 @@ from slave_agent.logs.hub import LogHub
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.models import AgentSettings, Credential
 from slave_agent.monitor.host_facts import hostname
+from slave_agent.monitor.presence import AppProcesses
+from slave_agent.monitor.reconcile import reconcile
 from slave_agent.orchestrator.app_store import AppStore
+from slave_agent.orchestrator.assembly import build_apps
+from slave_agent.privilege_choice import privilege_for
 from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
 from slave_agent.settings import load_settings
 from slave_agent.states import Scope
+from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd_link import SystemdLink, take_systemd_link
 
 _log = logging.getLogger("slave_agent")
 _PRIVATE_UMASK = 0o077
+PATIENCE_WHEN_STOPPING_SECONDS = 2.0  # an operation on an app that is nearly done gets its answer
 
 
 class ServedCertificate:
@@ -88,6 +94,8 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     certificate = ServedCertificate(credentials.credentials.newest) if settings.tls else None
     if certificate is not None:
         credentials.on_new_certificate = certificate.show
+    privilege = privilege_for(settings, run)
+    systemctl = Systemctl(run, is_user=settings.scope is not Scope.SYSTEM)
     services = Services(
         settings=settings,
         credentials=credentials,
@@ -97,6 +105,17 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         logs=_log_hub(settings),
         access=access,
         audit=audit,
+        privilege=privilege,
+        systemctl=systemctl,
+        apps=build_apps(
+            settings.state_dir / "apps",
+            privilege,
+            systemctl,
+            run,
+            is_stopping=lambda: server.stopping_for > PATIENCE_WHEN_STOPPING_SECONDS,
+            look_at_processes=AppProcesses(privilege.scan).use,
+            judge=reconcile,
+        ),
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),
@@ -107,6 +126,8 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)
     where = ", ".join(str(ListenAddress(*one.getsockname()[:2])) for one in sockets)
     _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
+    if listen is None:  # an agent that is tried beside the running one leaves the apps alone
+        services.apps.recovery.start()
     server.run(sockets=sockets)
 
 

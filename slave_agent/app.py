@@ -10,19 +10,21 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from slave_agent.api.access import access_blueprint
+from slave_agent.api.apps import Apps
 from slave_agent.api.enrolment import enrolment_blueprint
 from slave_agent.api.files import Files
 from slave_agent.api.health import Health
 from slave_agent.api.jobs import Jobs
 from slave_agent.api.log_stream import LogStream
 from slave_agent.api.logs import Logs
+from slave_agent.api.openapi import OpenApi
 from slave_agent.api.problems import problem_of, problem_reply
 from slave_agent.api.system import system_blueprint
 from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.errors import HttpProblem
-from slave_agent.routes import WEBSOCKET, Route, RouteTable
+from slave_agent.routes import APP_BODY_BYTES, WEBSOCKET, Route, RouteTable
 from slave_agent.services import Services
-from slave_agent.states import Right
+from slave_agent.states import AppVerb, Right
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -58,7 +60,9 @@ def route_table(services: Services) -> RouteTable:
     health = Health(services.settings)
     jobs = Jobs(services.jobs, services.stopping_for)
     files = Files(services.settings.state_dir / "work")
-    return RouteTable(
+    apps = Apps(services.apps)
+    openapi = OpenApi(lambda: table.routes)
+    table = RouteTable(
         (
             Route("GET", "/api/health", Right.NONE, health.answer),
             Route("POST", "/api/execute", Right.EXECUTE, jobs.execute),
@@ -67,6 +71,14 @@ def route_table(services: Services) -> RouteTable:
             Route("PUT", "/api/files/<name>", Right.EXECUTE, files.upload),
             Route("GET", "/api/version", Right.READ),
             Route("GET", "/api/system", Right.READ),
+            Route("GET", "/api/openapi.json", Right.READ, openapi.answer),
+            Route("GET", "/api/apps", Right.READ, apps.list),
+            Route("POST", "/api/apps/register", Right.OPERATE, apps.register, APP_BODY_BYTES),
+            Route("GET", "/api/apps/<name>", Right.READ, apps.show),
+            Route("PATCH", "/api/apps/<name>", Right.OPERATE, apps.edit, APP_BODY_BYTES),
+            Route("DELETE", "/api/apps/<name>", Right.OPERATE, apps.remove),
+            Route("GET", "/api/apps/<name>/status", Right.READ, apps.status),
+            *(Route("POST", f"/api/apps/<name>/{verb}", Right.OPERATE, apps.operation(verb)) for verb in AppVerb),
             Route("GET", "/api/apps/<name>/logs", Right.READ, Logs(services.logs).page),
             Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=LogStream(services.logs).serve),
             Route("GET", "/api/agent/tokens", Right.MANAGE),
@@ -80,6 +92,7 @@ def route_table(services: Services) -> RouteTable:
             Route("POST", "/api/agent/uninstall", Right.MANAGE),
         )
     )
+    return table
 
 
 def create_asgi_app(services: Services, gate: Gate) -> Dispatcher:

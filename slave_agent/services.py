@@ -12,6 +12,9 @@ from slave_agent.bootstrap.jobs import JobStore
 from slave_agent.credentials import CredentialStore
 from slave_agent.logs.hub import LogHub
 from slave_agent.models import AgentSettings
+from slave_agent.orchestrator.app_manager import AppManager
+from slave_agent.privilege import Privilege
+from slave_agent.systemd.systemctl import Systemctl
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,6 @@ class Services:
     logs: LogHub
     access: AccessTokens
     audit: AuditLog
+    privilege: Privilege
+    systemctl: Systemctl
+    apps: AppManager

@@ -62,6 +62,10 @@ class ActivationVerb(StrEnum):
     CONFIRM = "confirm"
     UNINSTALL = "uninstall"
     RETURN_TO_BOOTSTRAP = "return-to-bootstrap"
+    STATUS = "status"
+    UPDATE = "update"
+    HANDOVER = "handover"
+    ROLLBACK = "rollback"
 
 
 class AppState(StrEnum):
@@ -79,9 +83,19 @@ class AppState(StrEnum):
 
 
 class AppPhase(StrEnum):
-    """What the agent is doing to an app, written down before it begins: a killed agent finds it when it starts again."""
+    """What the agent is doing to an app, written down before it begins: a killed agent finds it at its next start."""
 
     REGISTERING = "registering"
     REGISTERED = "registered"
     EDITING = "editing"
     REMOVING = "removing"
+
+
+class AppVerb(StrEnum):
+    """What can be done with a registered app."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    ENABLE = "enable"
+    DISABLE = "disable"

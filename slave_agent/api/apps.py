@@ -18,6 +18,7 @@ from slave_agent.errors import HttpProblem
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.routes import APP_BODY_BYTES, SMALL_BODY_BYTES, AsyncHandler
+from slave_agent.states import AppVerb
 
 OPERATION_THREADS = 16  # each mostly sleeps while an app proves itself; they are made when needed
 LONGEST_QUEUE = 64
@@ -91,15 +92,24 @@ class Apps:
         await self._operate(lambda: self._manager.unregister(name))
         await exchange.send(json_reply(200, {"removed": name}))
 
-    def operation(self, operate: Callable[[str], JsonObject]) -> AsyncHandler:
-        """Given an operation of the manager's on one app, return the route that answers with the app's status."""
+    def operation(self, verb: AppVerb) -> AsyncHandler:
+        """Given what is done with one app, return the route that does it and answers with the app's status."""
 
         async def answer(exchange: Exchange) -> None:
             nothing(await exchange.json(SMALL_BODY_BYTES))
             name = exchange.path_values["name"]
-            await exchange.send(json_reply(200, await self._operate(lambda: operate(name))))
+            await exchange.send(json_reply(200, await self._operate(lambda: self._act(verb)(name))))
 
         return answer
+
+    def _act(self, verb: AppVerb) -> Callable[[str], JsonObject]:
+        return {
+            AppVerb.START: self._manager.start,
+            AppVerb.STOP: self._manager.stop,
+            AppVerb.RESTART: self._manager.restart,
+            AppVerb.ENABLE: self._manager.enable,
+            AppVerb.DISABLE: self._manager.disable,
+        }[verb]
 
     async def _look(self, look: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._looks, look)

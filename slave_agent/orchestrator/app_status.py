@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_store import AppRecord
@@ -26,13 +27,16 @@ _AT_WORK = {
 }
 
 
-@dataclass(frozen=True)
-class ProcessUse:
-    """An app's process as it was found, and what it uses."""
+class ProcessUse(Protocol):
+    """What an app's process uses."""
 
-    pid: int
-    cpu_percent: float | None
-    memory_bytes: int | None
+    @property
+    def cpu_percent(self) -> float | None:
+        """Percent of one processor; None where it was not measured before."""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Its resident memory."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def status_document(seen: AppSeen, judge: Judge) -> JsonObject:
         "status": judge(process is not None, unit.state).value,
         "state": unit.state.value,
         "sub_state": unit.sub_state,
-        "pid": unit.pid or (process.pid if process else None),
+        "pid": unit.pid,
         "cpu_percent": process.cpu_percent if process else None,
         "memory_bytes": (process.memory_bytes if process else None) or unit.memory_bytes,
         "restarts": unit.restarts,

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
 from slave_agent.app import create_app, route_table
 from slave_agent.routes import Route, RouteTable
 from slave_agent.services import Services
-from slave_agent.settings import load_settings
 from slave_agent.states import Right
-from tests.support.agent_process import write_settings
+from tests.support.unwired import unwired_services
 
 TABLE = RouteTable(
     [
@@ -54,10 +52,7 @@ def test_values_in_the_path_are_found() -> None:
 
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
-    nobody = cast(Any, None)
-    return Services(
-        load_settings(write_settings(tmp_path)), nobody, nobody, nobody, lambda: 0.0, nobody, nobody, nobody
-    )
+    return unwired_services(tmp_path)
 
 
 def test_flask_and_the_table_know_the_same_routes(services: Services) -> None:
