@@ -29,7 +29,7 @@ def render_environment(environment: Mapping[str, str]) -> str:
 def parse_environment(text: str) -> dict[str, str]:
     """Given such a file's text, also one written by hand, return names and values as systemd reads them."""
     reading = _Reading()
-    for sign in [*text, "\n"]:
+    for sign in text:
         reading.take(sign)
     reading.end_value()
     return reading.found

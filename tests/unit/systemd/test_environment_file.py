@@ -43,8 +43,9 @@ BY_HAND = [
     ("A\nB=", {"B": ""}),
     ("A=1\nA=2", {"A": "2"}),
     ("1A=b\n=c", {}),
-    ("# a comment \\\nA=b\nB=c", {"B": "c"}),
-    ('A="not ended', {"A": "not ended\n"}),
+    ('A="not ended', {"A": "not ended"}),
+    ("A=b\\", {"A": "b"}),
+    ("A='b", {"A": "b"}),
     ("", {}),
 ]
 
