@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from d8.actions.fan_out import fan_out
 from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
+from d8.app_models import NEEDS_ATTENTION, AppState, AppStatus
 from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
+from d8.fleet.agent_client import SlaveClient
+from d8.fleet.apps_client import AppsClient
 from d8.fleet.connection import OWN_SERVERS, OtherServer, connect_to_slave
 from d8.messages import NOTHING, Message, message
 from d8.models import Slave
@@ -34,7 +37,10 @@ ANSWERING = frozenset({SlaveState.OK, SlaveState.OTHER_COMMIT})
 
 @dataclass(frozen=True)
 class SlaveStatus:
-    """One slave as it is now. `latency_seconds` is None when nothing answered; `advice` says what to do."""
+    """One slave as it is now. `latency_seconds` is None when nothing answered; `advice` says what to do.
+
+    `apps` is None where nothing is known of them.
+    """
 
     slave: Slave
     state: SlaveState
@@ -42,6 +48,7 @@ class SlaveStatus:
     commit: str | None = None
     detail: Message = NOTHING
     advice: Message = NOTHING
+    apps: tuple[AppStatus, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return this slave's object in `status --json`."""
@@ -56,6 +63,7 @@ class SlaveStatus:
             "survives_reboot": self.slave.survives_reboot,
             "detail": str(self.detail) or None,
             "hint": str(self.advice) or None,
+            "apps": _apps_as_json(self.apps),
         }
 
 
@@ -124,13 +132,32 @@ def fleet_exit_code(statuses: Sequence[SlaveStatus]) -> ExitCode:
     return ExitCode.PARTLY_DONE if answering else ExitCode.UNREACHABLE
 
 
+def _apps_as_json(apps: tuple[AppStatus, ...] | None) -> dict[str, Any] | None:
+    if apps is None:
+        return None
+    return {
+        "total": len(apps),
+        "running": sum(app.status is AppState.RUNNING for app in apps),
+        "need_attention": [app.name for app in apps if app.status in NEEDS_ATTENTION],
+    }
+
+
+def _apps(client: SlaveClient) -> tuple[AppStatus, ...] | None:
+    """The apps beside the health, over the same line; a slave that does not tell is as well as its health says."""
+    try:
+        return tuple(AppsClient(client).all())
+    except D8Error:
+        return None
+
+
 def _ask(workplace: Workplace, slave: Slave, master_commit: str | None) -> SlaveStatus:
     try:
         client = connect_to_slave(slave, workplace.settings, workplace.registry, OWN_SERVERS)
         try:
             began = time.monotonic()
             health = client.health()
-            return judge(slave, health, master_commit, time.monotonic() - began)
+            status = judge(slave, health, master_commit, time.monotonic() - began)
+            return replace(status, apps=_apps(client)) if status.state in ANSWERING else status
         finally:
             client.close()
     except SlaveUnreachable as error:

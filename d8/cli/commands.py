@@ -15,7 +15,6 @@ from d8.cli.app_commands import app, apps, logs
 from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
 from d8.errors import Cancelled, ExitCode, UsageError
-from d8.messages import message
 from d8.models import StrategyName
 
 STRATEGIES = tuple(name.value for name in StrategyName)
@@ -215,12 +214,13 @@ def requests(run: Run, number: int | None, is_sending: bool, closed: int | None)
 @common
 @click.pass_obj
 def remove(run: Run, name: str, forget: bool) -> ExitCode:
+    from d8.actions.app_loss import apps_to_lose, removal_question
     from d8.actions.remove import remove_slave
     from d8.menu.views.results import draw_removal
 
     found = run.workplace.registry.slave(name)
-    question = message("Uninstall the agent on {slave} and forget the slave?", slave=found.slave_id)
-    if not run.confirmed(question):
+    apps = apps_to_lose(run.workplace, found.slave_id)
+    if not run.confirmed(removal_question(found.slave_id, apps)):
         raise Cancelled("Nothing was done.")
     removal = remove_slave(run.workplace, found.slave_id, forget)
     run.answer(removal.as_json(), lambda screen: draw_removal(screen, removal))

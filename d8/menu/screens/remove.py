@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from d8.actions.app_loss import apps_to_lose, removal_question
 from d8.actions.remove import remove_slave
 from d8.errors import Refused, SlaveUnreachable
 from d8.menu.conversation import Conversation
@@ -20,7 +21,7 @@ def run(conversation: Conversation) -> None:
         return
     lines = [Choice(index, f"{slave.slave_id}  {slave.hostname}") for index, slave in enumerate(slaves, start=1)]
     name = slaves[conversation.choose(message("Remove which slave?"), lines) - 1].slave_id
-    if not prompts.confirm(message("Uninstall the agent on {slave} and forget the slave?", slave=name)):
+    if not prompts.confirm(removal_question(name, apps_to_lose(conversation.workplace, name))):
         screen.say(message("Nothing was done."))
         return
     try:

@@ -13,6 +13,7 @@ from d8.actions.builds import BuildSummary
 from d8.actions.checks import Check, CheckState
 from d8.actions.execute import Execution
 from d8.actions.status import ANSWERING, SlaveState, SlaveStatus
+from d8.app_models import NEEDS_ATTENTION, AppState
 from d8.menu.views.durations import duration
 from d8.menu.views.printable import printable
 from d8.menu.views.results import draw_reboot_warning, slave_facts
@@ -47,6 +48,7 @@ def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: s
         draw_no_slaves(screen)
         return
     headings = [message("Slave"), message("Host"), message("State"), message("Commit"), message("Answer")]
+    headings.append(message("Apps"))
     screen.table(headings, [_fleet_row(screen, status) for status in statuses], flexible=1)
     screen.gap()
     answering = sum(status.state in ANSWERING for status in statuses)
@@ -214,7 +216,17 @@ def _fleet_row(screen: Screen, status: SlaveStatus) -> list[Text | str]:
     mark = {"ok": screen.marks.ok, "warn": screen.marks.warn, "bad": screen.marks.bad}[style]
     latency = f"{status.latency_seconds * 1000:.0f} ms" if status.latency_seconds is not None else "-"
     state = Text.assemble((f"{mark} ", style), screen.text(STATE_WORDS[status.state], style))
-    return [status.slave.slave_id, status.slave.hostname, state, (status.commit or "-")[:10], latency]
+    commit = (status.commit or "-")[:10]
+    return [status.slave.slave_id, status.slave.hostname, state, commit, latency, _apps(screen, status)]
+
+
+def _apps(screen: Screen, status: SlaveStatus) -> Text:
+    """How many of its apps run, and how many somebody should look at."""
+    if status.apps is None:
+        return Text("-")
+    running = sum(app.status is AppState.RUNNING for app in status.apps)
+    bad = sum(app.status in NEEDS_ATTENTION for app in status.apps)
+    return Text.assemble(f"{running}/{len(status.apps)}", (f" {screen.marks.bad}{bad}" if bad else "", "bad"))
 
 
 def _draw_command(screen: Screen, command: dict[str, Any]) -> None:

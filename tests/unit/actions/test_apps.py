@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from d8.actions import apps as actions
 from d8.actions.app_form import (
@@ -20,13 +22,17 @@ from d8.actions.app_form import (
     parse_script,
     variables_of_file,
 )
+from d8.actions.app_loss import apps_to_lose, removal_question
 from d8.actions.log_form import parse_moment, parse_priority
 from d8.actions.logs import FollowedItem, LinkBack, LinkLost, follow_logs, pause_before, read_logs
+from d8.actions.status import SlaveState, fleet_status
 from d8.actions.watch import watch_apps
 from d8.actions.workplace import Workplace
 from d8.app_errors import AppNotUp, UnusableApp
 from d8.app_models import AppKind, AppVerb, LogEntry, LogFilter, LogPriority, LogSkipped
 from d8.errors import D8Error, SlaveUnreachable, UsageError
+from d8.menu.views.screen import THEME, Screen
+from d8.menu.views.tables import draw_fleet
 from tests.support.apps_agent import Running, Stream, app_document, entry, problem, running_apps_agent
 from tests.support.fakes import make_settings
 
@@ -327,3 +333,29 @@ def test_priorities_by_name_word_and_number() -> None:
     assert [parse_priority(word) for word in words] == [P.ERR, P.ERR, P.ERR, P.WARNING, P.WARNING, P.DEBUG, P.EMERG]
     with pytest.raises(UsageError):
         parse_priority("loud")
+
+
+def test_the_fleet_tells_of_apps_beside_the_health(workplace: Workplace, running: Running) -> None:
+    running.agent.apps["api"] = app_document("api", status="failed")
+    running.agent.apps["job"] = app_document("job", status="stopped")
+    [status] = fleet_status(workplace, None)
+    assert status.as_json()["apps"] == {"total": 3, "running": 1, "need_attention": ["api"]}
+    console = Console(file=io.StringIO(), width=80, theme=THEME, no_color=True)
+    draw_fleet(Screen(console=console), [status], None)
+    assert isinstance(console.file, io.StringIO)
+    assert "1/3 ✗1" in console.file.getvalue()
+
+
+def test_a_slave_that_tells_nothing_of_apps_is_as_well_as_its_health(workplace: Workplace, running: Running) -> None:
+    running.agent.answers["GET", "/api/apps"] = [problem(404, "there is no such path")]
+    [status] = fleet_status(workplace, None)
+    assert status.state is SlaveState.OK and status.as_json()["apps"] is None
+
+
+def test_removing_a_slave_says_which_apps_go_with_it(workplace: Workplace, running: Running) -> None:
+    apps = apps_to_lose(workplace, running.slave.slave_id)
+    assert apps == ("shop",)
+    assert "1 apps (shop)" in str(removal_question("slave-x", apps))
+    assert "apps" not in str(removal_question("slave-x", ()))
+    running.agent.answers["GET", "/api/apps"] = [problem(500, "no")]
+    assert apps_to_lose(workplace, running.slave.slave_id) == ()
