@@ -31,6 +31,7 @@ from slave_agent.logs.hub import LogHub
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.models import AgentSettings, Credential
 from slave_agent.monitor.host_facts import hostname
+from slave_agent.monitor.monitor import build_monitor
 from slave_agent.monitor.presence import AppProcesses
 from slave_agent.monitor.reconcile import reconcile
 from slave_agent.orchestrator.app_store import AppStore
@@ -40,7 +41,8 @@ from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
 from slave_agent.settings import load_settings
-from slave_agent.states import Scope
+from slave_agent.states import AppPhase, Scope
+from slave_agent.systemd.service_config import ServiceConfig
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd_link import SystemdLink, take_systemd_link
 
@@ -96,6 +98,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         credentials.on_new_certificate = certificate.show
     privilege = privilege_for(settings, run)
     systemctl = Systemctl(run, is_user=settings.scope is not Scope.SYSTEM)
+    processes = AppProcesses(privilege.scan)
     services = Services(
         settings=settings,
         credentials=credentials,
@@ -113,8 +116,15 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
             systemctl,
             run,
             is_stopping=lambda: server.stopping_for > PATIENCE_WHEN_STOPPING_SECONDS,
-            look_at_processes=AppProcesses(privilege.scan).use,
+            look_at_processes=processes.use,
             judge=reconcile,
+        ),
+        monitor=build_monitor(
+            settings.state_dir,
+            partial(_settled_apps, AppStore(settings.state_dir / "apps")),
+            systemctl.show,
+            processes,
+            settings.watch_seconds,
         ),
     )
     gate = Gate(
@@ -128,6 +138,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
     if listen is None:  # an agent that is tried beside the running one leaves the apps alone
         services.apps.recovery.start()
+        services.monitor.watcher.start()
     server.run(sockets=sockets)
 
 
@@ -157,6 +168,11 @@ def _log_hub(settings: AgentSettings) -> LogHub:
     return LogHub(
         JournalReader(start_reading), settings.scope is not Scope.SYSTEM, lambda name: apps.find(name) is not None
     )
+
+
+def _settled_apps(apps: AppStore) -> list[ServiceConfig]:
+    """The apps to watch: not those that are being registered, changed or removed."""
+    return [record.config for record in apps.all() if record.phase is AppPhase.REGISTERED]
 
 
 def _log_to_stderr() -> None:

@@ -17,6 +17,7 @@ from slave_agent.api.health import Health
 from slave_agent.api.jobs import Jobs
 from slave_agent.api.log_stream import LogStream
 from slave_agent.api.logs import Logs
+from slave_agent.api.monitor import Monitoring
 from slave_agent.api.openapi import OpenApi
 from slave_agent.api.problems import problem_of, problem_reply
 from slave_agent.api.system import system_blueprint
@@ -61,6 +62,7 @@ def route_table(services: Services) -> RouteTable:
     jobs = Jobs(services.jobs, services.stopping_for)
     files = Files(services.settings.state_dir / "work")
     apps = Apps(services.apps)
+    monitoring = Monitoring(services.monitor, services.settings, services.apps)
     openapi = OpenApi(lambda: table.routes)
     table = RouteTable(
         (
@@ -81,6 +83,11 @@ def route_table(services: Services) -> RouteTable:
             *(Route("POST", f"/api/apps/<name>/{verb}", Right.OPERATE, apps.operation(verb)) for verb in AppVerb),
             Route("GET", "/api/apps/<name>/logs", Right.READ, Logs(services.logs).page),
             Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=LogStream(services.logs).serve),
+            Route("GET", "/api/processes", Right.READ, monitoring.processes),
+            Route("GET", "/api/monitored", Right.READ, monitoring.chosen),
+            Route("PUT", "/api/monitored", Right.OPERATE, monitoring.choose),
+            Route("GET", "/api/events", Right.READ, monitoring.events),
+            Route("GET", "/metrics", Right.READ, monitoring.metrics),
             Route("GET", "/api/agent/tokens", Right.MANAGE),
             Route("PUT", "/api/agent/tokens/<name>", Right.MANAGE),
             Route("DELETE", "/api/agent/tokens/<name>", Right.MANAGE),

@@ -12,7 +12,7 @@ from slave_agent.states import ALL_RIGHTS, CredentialKind, Right, Scope, TokenSc
 @dataclass(frozen=True)
 class AgentSettings:
     """What agent.json says. `commit` is None where the source had no commit; `helper_socket` is None without root's
-    helper.
+    helper. `watch_seconds` pass between two looks at the apps.
     """
 
     slave_id: str
@@ -29,6 +29,7 @@ class AgentSettings:
     survives_reboot: bool
     persistence_command: str | None
     language: str
+    watch_seconds: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from slave_agent.bootstrap.jobs import JobStore
 from slave_agent.credentials import CredentialStore
 from slave_agent.logs.hub import LogHub
 from slave_agent.models import AgentSettings
+from slave_agent.monitor.monitor import Monitor
 from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.privilege import Privilege
 from slave_agent.systemd.systemctl import Systemctl
@@ -34,3 +35,4 @@ class Services:
     privilege: Privilege
     systemctl: Systemctl
     apps: AppManager
+    monitor: Monitor

@@ -56,6 +56,11 @@ def _language(value: Any) -> str | None:
     return None if value in ("es", "en") else "es or en"
 
 
+def _seconds(value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number and 0.1 <= value <= 3600 else "seconds, 0.1 to 3600"
+
+
 def _hosts(value: Any) -> str | None:
     is_list_of_names = isinstance(value, list) and all(isinstance(name, str) and _HOST.match(name) for name in value)
     return None if is_list_of_names else "a list of host names"
@@ -76,6 +81,7 @@ _FIELDS: dict[str, _Check] = {
     "survives_reboot": _boolean,
     "persistence_command": _optional(_any_text),
     "language": _language,
+    "watch_seconds": _seconds,
 }
 _DEFAULTS: dict[str, Any] = {
     "branch": None,
@@ -83,6 +89,7 @@ _DEFAULTS: dict[str, Any] = {
     "helper_socket": None,
     "persistence_command": None,
     "language": "es",
+    "watch_seconds": 10.0,
 }
 
 
@@ -118,6 +125,7 @@ def settings_from(document: dict[str, Any]) -> AgentSettings:
         survives_reboot=values["survives_reboot"],
         persistence_command=values["persistence_command"],
         language=values["language"],
+        watch_seconds=float(values["watch_seconds"]),
     )
 
 

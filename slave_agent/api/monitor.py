@@ -6,7 +6,7 @@ systemd and root's helper are asked in threads of their own kind: a slow answer 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TypeVar
@@ -26,6 +26,7 @@ from slave_agent.monitor.metrics import METRICS_TYPE, metrics_text
 from slave_agent.monitor.monitor import Monitor
 from slave_agent.monitor.monitored import monitored_from
 from slave_agent.monitor.processes import Usage
+from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.routes import SMALL_BODY_BYTES
 from slave_agent.systemd.service_config import app_name_of
 
@@ -36,14 +37,12 @@ _Result = TypeVar("_Result")
 
 
 class Monitoring:
-    """Given the monitor, the settings, and how apps fare."""
+    """Given the monitor, the settings, and the apps."""
 
-    def __init__(
-        self, monitor: Monitor, settings: AgentSettings, app_statuses: Callable[[], Sequence[JsonObject]]
-    ) -> None:
+    def __init__(self, monitor: Monitor, settings: AgentSettings, apps: AppManager) -> None:
         self._monitor = monitor
         self._settings = settings
-        self._app_statuses = app_statuses
+        self._apps = apps
         self._looks = ThreadPoolExecutor(LOOK_THREADS, "monitor-look")
 
     async def processes(self, exchange: Exchange) -> None:
@@ -98,7 +97,7 @@ class Monitoring:
             "commit": settings.commit or "",
         }
         system = system_facts(settings) | {"agent": process_facts()}
-        return metrics_text(identity, system, self._app_statuses(), self._monitor.events.last_id)
+        return metrics_text(identity, system, self._apps.statuses(), self._monitor.events.last_id)
 
     def _chosen_document(self) -> JsonObject:
         seen = {observation.name: observation for observation in self._monitor.observer.of_chosen()}
