@@ -20,6 +20,7 @@ from slave_agent.api.logs import Logs
 from slave_agent.api.monitor import Monitoring
 from slave_agent.api.openapi import OpenApi
 from slave_agent.api.problems import problem_of, problem_reply
+from slave_agent.api.releases import releases_blueprint
 from slave_agent.api.system import system_blueprint
 from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.errors import HttpProblem
@@ -42,6 +43,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(system_blueprint(services))
     app.register_blueprint(enrolment_blueprint(services))
     app.register_blueprint(access_blueprint(services))
+    app.register_blueprint(releases_blueprint(services))
     app.register_error_handler(Exception, _answer_error)
     return app
 
@@ -97,6 +99,10 @@ def route_table(services: Services) -> RouteTable:
             Route("POST", "/api/agent/confirm", Right.MANAGE),
             Route("POST", "/api/agent/bootstrap", Right.MANAGE),
             Route("POST", "/api/agent/uninstall", Right.MANAGE),
+            Route("GET", "/api/agent/releases", Right.MANAGE),
+            Route("POST", "/api/agent/releases", Right.MANAGE),
+            Route("POST", "/api/agent/releases/switch", Right.MANAGE),
+            Route("POST", "/api/agent/rollback", Right.MANAGE),
         )
     )
     return table

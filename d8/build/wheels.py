@@ -8,9 +8,8 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
-from d8.commands.preflight import HostFacts
 from d8.files import locked
 from d8.processes import run
 from d8.settings import PROJECT_DIR
@@ -22,7 +21,23 @@ ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "a
 GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_31")
 
 
-def platform_tags(facts: HostFacts) -> list[str]:
+class WheelTarget(Protocol):
+    """What a wheel has to fit: a host as preflight found it, or the interpreter that an agent runs in."""
+
+    @property
+    def architecture(self) -> str: ...
+
+    @property
+    def libc(self) -> str: ...
+
+    @property
+    def pythons(self) -> dict[str, tuple[int, int]]: ...
+
+    @property
+    def agent_python(self) -> str | None: ...
+
+
+def platform_tags(facts: WheelTarget) -> list[str]:
     """Given a host, return the wheel platform tags that fit it, or none for a platform without wheels."""
     architecture = ARCHITECTURES.get(facts.architecture.lower())
     if architecture is None:
@@ -47,17 +62,17 @@ class WheelCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def tool(self, package: str, facts: HostFacts) -> Path | None:
+    def tool(self, package: str, facts: WheelTarget) -> Path | None:
         """Given uv or pip and the host that it is for, return its wheel; None where none can be had."""
         found = self._locked(TOOLS_LOCK, facts, only=package)
         return found[0] if found else None
 
-    def libraries(self, lock: str, facts: HostFacts) -> tuple[Path, ...]:
+    def libraries(self, lock: str, facts: WheelTarget) -> tuple[Path, ...]:
         """Given one of the agent's lock files and the host, return a wheel for each of its packages; () where one is
         missing, for then the slave has to ask the index itself."""
         return self._locked(PROJECT_DIR / lock, facts)
 
-    def _locked(self, lock: Path, facts: HostFacts, only: str | None = None) -> tuple[Path, ...]:
+    def _locked(self, lock: Path, facts: WheelTarget, only: str | None = None) -> tuple[Path, ...]:
         """The wheels of a lock file (of one of its packages) for a host, from the cache or downloaded into it."""
         tags = platform_tags(facts)
         if not tags or facts.agent_python is None:

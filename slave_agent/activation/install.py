@@ -229,6 +229,8 @@ def _lay_out_release(layout: Layout, settings: InstallSettings, owner: Owner | N
     if layout.scope is Scope.SYSTEM:
         give_tree(settings.release, Owner(0, 0))
     write_json(settings.release / "agent.json", agent_settings(layout, settings, command), 0o640, _readable_by(owner))
+    if settings.release_key is not None:  # who builds the slave anew is who updates it
+        write_file(layout.release_key, settings.release_key + "\n", 0o644)
     if not layout.current.is_symlink():
         point_link(layout.current, settings.release)
     point_link(layout.agent_settings, layout.current / "agent.json")

@@ -16,6 +16,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SLAVE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,63}\Z", re.IGNORECASE)
 BIND = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
+RELEASE_KEY = re.compile(r"[A-Za-z0-9+/]{43}=\Z")
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}\Z")
 
 
@@ -62,6 +63,7 @@ class InstallSettings:
     allowed_hosts: tuple[str, ...]
     app_users: tuple[str, ...]
     language: str
+    release_key: str | None = None
 
 
 class _Reader:
@@ -154,8 +156,9 @@ def _settings(reader: _Reader, problems: list[str]) -> InstallSettings:
         allowed_hosts=tuple(hosts),
         app_users=tuple(users),
         language=reader.text("language", re.compile(r"(es|en)\Z"), "es"),
+        release_key=reader.text("release_key", RELEASE_KEY) if reader.values.get("release_key") else None,
     )
-    for optional in ("credential", *without):
+    for optional in ("credential", "release_key", *without):
         reader.values.pop(optional, None)
     reader.end()
     return settings

@@ -68,7 +68,7 @@ def _bring_to_stage(activation: Activation, manifest: Manifest, packed: Path) ->
             "branch": manifest.branch,
             "runtime": about.get("runtime", "venv"),
             "python": about.get("python") or layout.python,
-            "wheels": str(unpacked / WHEELS),
+            "wheels": str(unpacked / WHEELS) if (unpacked / WHEELS).is_dir() else None,
             "base_image": manifest.base_image,
         }
         _call(activation, release, "prepare", wanted, PREPARE_SECONDS)

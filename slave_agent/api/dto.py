@@ -61,6 +61,12 @@ class EnrolmentForm(Form):
     ca_certificate = _pem()
 
 
+class ReleaseForm(Form):
+    """The body of POST /api/agent/releases."""
+
+    file = _Text("the name of an uploaded file", 128, is_one_line=True)
+
+
 _KEY_PAIR = ("certificate", "private_key", "ca_certificate")
 
 
@@ -73,6 +79,11 @@ def enrolment(document: Any, has_tls: bool) -> Enrolment:
     values = checked(EnrolmentForm(partial=() if has_tls else _KEY_PAIR), document)
     offered = OfferedKeyPair(**{name: values[name] for name in _KEY_PAIR}) if has_tls else None
     return Enrolment(values["slave_id"], values["token_sha256"], offered)
+
+
+def release_file(document: Any) -> str:
+    """Given the body of POST /api/agent/releases, return the name of the uploaded file. Raises HttpProblem 422."""
+    return str(checked(ReleaseForm(), document)["file"])
 
 
 def nothing(document: Any) -> None:

@@ -16,6 +16,7 @@ from slave_agent.activation.states import Scope
 from slave_agent.privileged import app_verbs
 from slave_agent.privileged.requests import Verb
 from slave_agent.privileged.sudoers_files import sudoers_finding
+from slave_agent.privileged.update_verbs import UPDATE_VERBS
 from slave_agent.systemd.states import UnitVerb
 
 Answer = Mapping[str, Any]
@@ -77,6 +78,7 @@ VERBS: dict[str, Verb] = {
     "look": Verb(app_verbs.look, NAME),
     "installed": Verb(app_verbs.installed),
     "users": Verb(app_verbs.users),
+    **UPDATE_VERBS,
     "scan": Verb(app_verbs.scan_processes),
     "sudoers": Verb(sudoers_finding),
     **{verb.value: Verb(app_verbs.act(verb), NAME) for verb in UnitVerb},

@@ -64,7 +64,7 @@ DOORS = {
     "rich": ["d8.menu.views.*"],
     "click": ["d8.cli.*"],
     "sqlalchemy": ["d8.fleet.registry", "d8.fleet.request_store"],
-    "cryptography": ["d8.fleet.trust"],
+    "cryptography": ["d8.fleet.trust", "d8.fleet.release_signing"],
     "requests": ["d8.fleet.agent_client", "d8.fleet.deadline", "d8.congress.telegram"],
     "urllib3": ["d8.fleet.deadline"],
     "websockets": ["d8.fleet.log_stream"],
