@@ -116,7 +116,7 @@ def judge(slave: Slave, health: dict[str, Any], master_commit: str | None, laten
         detail = message(
             "runs commit {theirs}, the master {ours}", theirs=(commit or "?")[:10], ours=master_commit[:10]
         )
-        advice = message("Build it again (option 11) to bring it to the master's commit.")
+        advice = message("Update it (option 15) to bring it to the master's commit.")
     elif not slave.survives_reboot:
         detail = message("does not survive a reboot")
         if slave.persistence_command:

@@ -18,6 +18,7 @@ from d8.commands import activation
 from d8.errors import BuildFailed, D8Error, PermanentFailure, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import PLAIN, connect
+from d8.fleet.release_signing import ReleaseSigner
 from d8.fleet.trust import FleetAuthority, fingerprint, new_token, token_hash
 from d8.messages import message
 from d8.models import Credential, CredentialKind, KeyPair, Scope
@@ -255,4 +256,5 @@ class Activation:
             "confirm_timeout_seconds": settings.confirm_timeout_seconds,
             "allowed_hosts": [self._address.host] if ":" not in self._address.host else [],
             "language": settings.language,
+            "release_key": ReleaseSigner(settings.data_dir / "pki").public_key,
         }

@@ -14,6 +14,7 @@ import click
 from d8.cli.app_commands import app, apps, logs
 from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
+from d8.cli.update_commands import rollback, update
 from d8.errors import Cancelled, ExitCode, UsageError
 from d8.models import StrategyName
 
@@ -32,8 +33,8 @@ def d8(ctx: click.Context) -> ExitCode | None:
     return ctx.invoke(menu) if ctx.invoked_subcommand is None else None
 
 
-for about_apps in (apps, app, logs):
-    d8.add_command(about_apps)
+for command in (apps, app, logs, update, rollback):
+    d8.add_command(command)
 
 
 @d8.command(help="Open the numbered menu.")
@@ -134,10 +135,12 @@ def slaves(run: Run) -> ExitCode:
 @click.pass_obj
 def status(run: Run) -> ExitCode:
     from d8.actions.status import fleet_exit_code, fleet_status
+    from d8.actions.versions import note_versions
     from d8.menu.views.tables import draw_fleet
 
     commit = run.master_commit
     statuses = fleet_status(run.workplace, commit)
+    note_versions(run.workplace, statuses, commit)
     document = {"commit": commit, "slaves": [one.as_json() for one in statuses]}
     run.answer(document, lambda screen: draw_fleet(screen, statuses, commit))
     return fleet_exit_code(statuses)

@@ -21,6 +21,7 @@ NAMES = {
     StrategyName.NATIVE: message("Native"),
 }
 UNKNOWN_CAUSE = "unknown"
+VERSION_MISMATCH = "version-mismatch"
 
 
 def needs_a_person(report: BuildReport) -> bool:
@@ -72,6 +73,10 @@ def describe(report: BuildReport, translate: Translate) -> str:
 
 def telegram_text(request: HumanRequest, translate: Translate) -> str:
     """Given a stored request, return the message for a person: the mission's form, and only what is true."""
+    if request.cause == VERSION_MISMATCH:
+        words = message("🚨 INFRASTRUCTURE: {title}", title=request.title).text(translate)
+        number = message("Request {number}.", number=request.id).text(translate)
+        return f"{words}\n\n{request.description}\n\n{number}"
     parts = [
         message("🚨 INFRASTRUCTURE: slave installation failed"),
         Message("{description}", {"description": request.description}),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from d8.actions.requests import send_in_background
 from d8.actions.status import fleet_status, slave_status
 from d8.actions.trust import show_trust
+from d8.actions.versions import note_versions
 from d8.menu.conversation import Conversation
 from d8.menu.prompts import Choice
 from d8.menu.views.results import draw_trust
@@ -15,6 +17,8 @@ def run(conversation: Conversation) -> None:
     """Ask every slave, show the table, offer the details of one."""
     screen, workplace = conversation.screen, conversation.workplace
     statuses = fleet_status(workplace, conversation.commit)
+    if note_versions(workplace, statuses, conversation.commit):
+        send_in_background(workplace.settings)
     draw_fleet(screen, statuses, conversation.commit)
     if not statuses:
         return

@@ -212,8 +212,8 @@ def build_word(screen: Screen, status: str) -> Text:
 
 
 def _fleet_row(screen: Screen, status: SlaveStatus) -> list[Text | str]:
-    style = "ok" if status.state is SlaveState.OK else "warn" if status.state is SlaveState.OTHER_COMMIT else "bad"
-    mark = {"ok": screen.marks.ok, "warn": screen.marks.warn, "bad": screen.marks.bad}[style]
+    style = "ok" if status.state is SlaveState.OK else "bad"
+    mark = {"ok": screen.marks.ok, "bad": screen.marks.bad}[style]
     latency = f"{status.latency_seconds * 1000:.0f} ms" if status.latency_seconds is not None else "-"
     state = Text.assemble((f"{mark} ", style), screen.text(STATE_WORDS[status.state], style))
     commit = (status.commit or "-")[:10]

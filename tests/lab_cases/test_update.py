@@ -1,0 +1,216 @@
+"""Updates and rollbacks from the master on real hosts: everybody on the same release, or on the one before."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.support.handover import wait_until
+from tests.support.master import Master, git
+
+CONFIRM_SECONDS = "20"
+SECONDS_A_HOST = 200
+
+
+@pytest.fixture
+def master(tmp_path: Path, lab: Lab) -> Master:
+    """A master from a clone, so that its commit can change."""
+    return Master(tmp_path, lab.master_address, extra={"D8_CONFIRM_TIMEOUT": CONFIRM_SECONDS}).in_a_clone()
+
+
+@pytest.fixture
+def built(master: Master, bare_host: Host) -> str:
+    """A slave that runs the master's first commit; returns that commit."""
+    return build(master, bare_host)
+
+
+def build(master: Master, *hosts: Host) -> str:
+    """Build the hosts; return the commit that they run."""
+    for host in hosts:
+        master.bring_bootstrap(host)
+    if len(hosts) == 1:
+        master.build(hosts[0])
+    else:
+        master.json("build", *(host.address for host in hosts), "--yes")
+    return git("-C", str(master.checkout), "rev-parse", "HEAD")
+
+
+def commit_change(master: Master, path: str, text: str) -> str:
+    """Commit a release in which a file of the agent ends with the text."""
+    file = master.checkout / path
+    file.write_text(file.read_text() + text)
+    git("-C", str(master.checkout), "add", path)
+    return master.commit()
+
+
+def statuses(master: Master) -> dict[str, dict[str, Any]]:
+    """The fleet's status by address."""
+    return {one["address"]: one for one in json.loads(master.run("status", "--json").stdout)["slaves"]}
+
+
+def running(master: Master, host: Host) -> str:
+    """The commit of the agent that answers on the host, to the master's own token."""
+    code, document = master.curl(host, "/api/system", token=token_of(master, host))
+    assert code == 200, document
+    return str(document["agent"]["commit"])
+
+
+def token_of(master: Master, host: Host) -> str:
+    """The newest token of that slave's agent."""
+    with sqlite3.connect(master.data / "d8.db") as database:
+        query = (
+            "select token from credentials where kind = 'agent' and slave_id = "
+            "(select slave_id from slaves where address = ?) order by created desc"
+        )
+        return str(database.execute(query, (host.address,)).fetchone()[0])
+
+
+def update(master: Master, *words: str, expect: int = 0) -> dict[str, Any]:
+    """Run `update`; return its slaves by address."""
+    document = master.json("update", *words, "--yes", expect=expect)
+    addresses = {one["slave_id"]: address for address, one in statuses(master).items()}
+    return {addresses[one["slave_id"]]: one for one in document["slaves"]}
+
+
+def is_settled_on(master: Master, host: Host, commit: str) -> bool:
+    """Whether that release answers and the activation on the slave has come to rest."""
+    known = json.loads(host.run("python3 -I /opt/d8-agent/control/d8-activate status").stdout)
+    return (known["phase"], known["confirmed_commit"], known["answering"]["commit"]) == ("confirmed", commit, commit)
+
+
+def goes_there_and_back(master: Master, host: Host, first: str) -> None:
+    """Update and roll back, with calls that go on meanwhile."""
+    assert statuses(master)[host.address]["state"] == "ok"
+    assert update(master, host.address)[host.address]["state"] == "already"
+    second = master.commit()
+    assert statuses(master)[host.address]["state"] == "other_commit"
+    assert update(master, "--all")[host.address]["state"] == "updated"
+    assert running(master, host) == second and is_settled_on(master, host, second)
+    assert statuses(master)[host.address]["state"] == "ok"
+    rolled = master.json("rollback", host.address, "--yes")
+    assert rolled["commit"] == first
+    assert running(master, host) == first and is_settled_on(master, host, first)
+    assert statuses(master)[host.address]["state"] == "other_commit"
+
+
+def test_a_slave_is_updated_and_rolled_back(master: Master, bare_host: Host, built: str) -> None:
+    goes_there_and_back(master, bare_host, built)
+    bare_host.reboot()
+    assert wait_until(lambda: statuses(master)[bare_host.address]["commit"] == built, 60, pause=1)
+
+
+def test_a_slave_without_root_is_updated_and_rolled_back(master: Master, lab: Lab) -> None:
+    host = lab.host("no-sudo", linger=True)
+    try:
+        first, second = build(master, host), master.commit()
+        assert update(master, "--all")[host.address]["state"] == "updated"
+        assert running(master, host) == second
+        assert master.json("rollback", host.address, "--yes")["commit"] == first
+        assert running(master, host) == first
+    finally:
+        lab.remove(host)
+
+
+BROKEN = {
+    "does not start": ("slave_agent/settings.py", "\nraise SystemExit('no such thing')\n", "no such thing"),
+    "dies after five seconds": (
+        "slave_agent/server.py",
+        "\nimport os, threading\nthreading.Timer(5, os._exit, [3]).start()\n",
+        "answers again",
+    ),
+    "has another lock": (
+        "slave_agent/requirements.txt",
+        "\nnowhere-to-be-found==1.0 --hash=sha256:00\n",
+        "requirements",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_bad_release_gives_way_to_the_one_before(master: Master, bare_host: Host, built: str, broken: str) -> None:
+    patient = Master(master.folder, master.address, {**master.extra, "D8_STABILISATION": "8"}, master.checkout)
+    path, text, reason = BROKEN[broken]
+    commit_change(patient, path, text)
+    outcome = update(patient, bare_host.address, expect=1)[bare_host.address]
+    assert outcome["state"] == "failed" and reason in outcome["error"], outcome
+    assert wait_until(lambda: is_settled_on(master, bare_host, built), 2 * int(CONFIRM_SECONDS), pause=1)
+    assert bare_host.run("ls /opt/d8-agent/releases").stdout.split() == [built]
+    (master.checkout / path).write_text((master.checkout / path).read_text().removesuffix(text))
+    git("-C", str(master.checkout), "add", path)
+    good = master.commit()
+    assert update(master, "--all")[bare_host.address]["state"] == "updated"
+    assert running(master, bare_host) == good
+
+
+def test_what_another_fleet_has_signed_is_refused(master: Master, bare_host: Host, built: str) -> None:
+    key = master.data / "pki" / "d8-releases.key"
+    ours = key.read_bytes()
+    key.unlink()
+    master.commit()
+    outcome = update(master, "--all", expect=4)[bare_host.address]
+    assert "not signed by this slave's fleet" in outcome["error"], outcome
+    assert running(master, bare_host) == built
+    key.write_bytes(ours)
+    assert update(master, "--all")[bare_host.address]["state"] == "updated"
+
+
+def test_a_full_disk_leaves_the_slave_as_it_was(master: Master, bare_host: Host, built: str) -> None:
+    master.commit()
+    with bare_host.fill_disk("/opt/d8-agent/state", free_kib=2000):
+        assert update(master, "--all", expect=1)[bare_host.address]["state"] == "failed"
+        assert running(master, bare_host) == built
+    assert update(master, "--all")[bare_host.address]["state"] == "updated"
+
+
+def wave(master: Master, lab: Lab, number: int, bad: int) -> None:
+    """Update many of which one can't: the wave stops as configured, all others are consistent."""
+    hosts = [lab.host("bare") for _ in range(number)]
+    try:
+        first = build(master, *hosts)
+        by_name = sorted(hosts, key=lambda host: statuses(master)[host.address]["slave_id"])
+        second = master.commit()
+        full = by_name[bad]
+        with full.fill_disk("/opt/d8-agent/state", free_kib=2000):
+            began = time.monotonic()
+            outcomes = update(master, "--all", "--max-failures", "1", "--at-once", "1", expect=5)
+            assert time.monotonic() - began < SECONDS_A_HOST * number
+        states = [outcomes[host.address]["state"] for host in by_name]
+        assert states == ["updated"] * bad + ["failed"] + ["not_begun"] * (number - bad - 1)
+        for place, host in enumerate(by_name):
+            wanted = second if place < bad else first
+            assert running(master, host) == wanted and is_settled_on(master, host, wanted)
+        rest = update(master, "--all", "--max-failures", "3")
+        assert {one["state"] for one in rest.values()} == {"updated", "already"}
+        assert {running(master, host) for host in hosts} == {second}
+    finally:
+        for host in hosts:
+            lab.remove(host)
+
+
+def test_a_wave_stops_at_a_bad_host_and_leaves_the_others_consistent(master: Master, lab: Lab) -> None:
+    wave(master, lab, 3, bad=1)
+
+
+@pytest.mark.full
+def test_ten_slaves_with_one_bad_host(master: Master, lab: Lab) -> None:
+    wave(master, lab, 10, bad=4)
+
+
+def test_a_bad_canary_goes_alone(master: Master, lab: Lab) -> None:
+    hosts = [lab.host("bare") for _ in range(2)]
+    try:
+        first = build(master, *hosts)
+        commit_change(master, "slave_agent/settings.py", "\nraise SystemExit('no such thing')\n")
+        states = [one["state"] for one in update(master, "--all", "--max-failures", "5", expect=1).values()]
+        assert sorted(states) == ["failed", "not_begun"]
+        assert {running(master, host) for host in hosts} == {first}
+    finally:
+        for host in hosts:
+            lab.remove(host)
