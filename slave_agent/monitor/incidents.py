@@ -117,5 +117,5 @@ def told_before(events: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Me
         if event.get("kind") in list(EventKind):
             kind = EventKind(event["kind"])
             told = None if kind in _ENDS else kind
-            found[str(event.get("type")), str(event.get("name"))] = Memory(told=told, restarts=event.get("restarts"))
+            found[str(event.get("type")), str(event.get("name"))] = Memory(told=told)
     return found

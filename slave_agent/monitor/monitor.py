@@ -12,6 +12,7 @@ from slave_agent.monitor.monitored import MonitoredStore
 from slave_agent.monitor.observer import Observer, Show
 from slave_agent.monitor.presence import AppProcesses
 from slave_agent.monitor.processes import UsageMeter
+from slave_agent.monitor.restart_counts import RestartCounts
 from slave_agent.monitor.watcher import Watcher
 from slave_agent.systemd.service_config import ServiceConfig
 
@@ -41,4 +42,5 @@ def build_monitor(
     chosen = MonitoredStore(state_dir)
     observer = Observer(configs, lambda: chosen.chosen, show, processes)
     events = event_log(state_dir)
-    return Monitor(processes, chosen, observer, events, Watcher(observer, events, look_seconds), UsageMeter())
+    watcher = Watcher(observer, events, RestartCounts(state_dir), look_seconds)
+    return Monitor(processes, chosen, observer, events, watcher, UsageMeter())

@@ -6,11 +6,13 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from slave_agent.errors import AgentError
 from slave_agent.json_lines import JsonLines
 from slave_agent.monitor.events import record
 from slave_agent.monitor.incidents import EventKind, Memory, Observation, judge, told_before
+from slave_agent.monitor.restart_counts import RestartCounts
 from slave_agent.systemd.errors import SystemdError
 
 LOOK_SECONDS = 10.0
@@ -19,16 +21,21 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Given who looks, where events go and the seconds between looks. `start` begins, `stop` ends; `look` is one
-    round, for tests and for whoever wants to know now.
+    """Given who looks, where events go, the restarts counted so far and the seconds between looks. `start` begins,
+    `stop` ends; `look` is one round, for tests and for whoever wants to know now.
     """
 
     def __init__(
-        self, observe: Callable[[], Sequence[Observation]], events: JsonLines, seconds: float = LOOK_SECONDS
+        self,
+        observe: Callable[[], Sequence[Observation]],
+        events: JsonLines,
+        counts: RestartCounts,
+        seconds: float = LOOK_SECONDS,
     ) -> None:
         self._observe = observe
         self._events = events
         self._seconds = seconds
+        self._counts = counts
         self._memories: dict[tuple[str, str], Memory] = told_before(events.newest(events.keep))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -55,12 +62,14 @@ class Watcher:
         before, self._memories = self._memories, {}
         for now in seen:
             key = (now.subject.value, now.name)
-            self._memories[key], told = judge(before.pop(key, Memory()), now)
+            known = replace(before.pop(key, Memory()), restarts=self._counts.before(now))
+            self._memories[key], told = judge(known, now)
             if told is not None:
                 self._tell(told, *key, now)
         for key, memory in before.items():
             if memory.told is not None:
                 self._tell(EventKind.STOPPED, *key, None)
+        self._counts.keep(seen)
 
     def _tell(self, kind: EventKind, subject: str, name: str, now: Observation | None) -> None:
         event = record(self._events, kind, subject, name, now)

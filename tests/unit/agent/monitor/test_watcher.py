@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from slave_agent.errors import AgentError
 from slave_agent.monitor.events import event_log, page_of
 from slave_agent.monitor.incidents import Observation, SubjectKind
+from slave_agent.monitor.restart_counts import RestartCounts
 from slave_agent.monitor.watcher import Watcher
 from slave_agent.states import AppState
 from slave_agent.systemd.states import UnitState
@@ -17,7 +19,7 @@ RUNNING = Observation(SubjectKind.APP, "shop", AppState.RUNNING, UnitState.ACTIV
 
 
 def watcher(folder: Path, observe: Callable[[], Sequence[Observation]]) -> Watcher:
-    return Watcher(observe, event_log(folder))
+    return Watcher(observe, event_log(folder), RestartCounts(folder))
 
 
 def kinds(folder: Path) -> list[str]:
@@ -61,3 +63,19 @@ def test_a_look_that_could_not_be_made_judges_nobody(tmp_path: Path) -> None:
     assert kinds(tmp_path) == []
     one.look()
     assert kinds(tmp_path) == ["crashed"]
+
+
+def test_a_restart_before_the_first_look_or_while_the_agent_was_away_is_told_once(tmp_path: Path) -> None:
+    def restarted(times: int) -> Observation:
+        return replace(RUNNING, restarts=times)
+
+    watcher(tmp_path, lambda: [restarted(1)]).look()
+    assert kinds(tmp_path) == ["restarted"]
+    for _ in range(2):  # two lives of the agent in which nothing new happens
+        one = watcher(tmp_path, lambda: [restarted(1)])
+        one.look()
+        one.look()
+        one.look()
+    assert kinds(tmp_path) == ["restarted", "recovered"]
+    watcher(tmp_path, lambda: [restarted(3)]).look()
+    assert kinds(tmp_path) == ["restarted", "recovered", "restarted"]
