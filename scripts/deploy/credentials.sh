@@ -38,10 +38,13 @@ sys.stdout.write(secrets.token_urlsafe(32))' >"$WORK/token"
 }
 
 write_settings() { # what `install` is told, in $WORK/settings
+    if [ -z "$CONFIRMED" ] && [ "${SUDO_USER:-root}" != root ]; then
+        APP_USERS="$SUDO_USER $APP_USERS"
+    fi
     "$PYTHON" -I - "$WORK" "$SLAVE_ID" "$PORT" "$BIND" "$TLS" "$RELEASE" "$COMMIT" "$BRANCH" "$CONFIRM_SECONDS" \
-        "$LANGUAGE" "$HOSTS" >"$WORK/settings" <<'PYTHON'
+        "$LANGUAGE" "$HOSTS" "$APP_USERS" >"$WORK/settings" <<'PYTHON'
 import hashlib, json, pathlib, sys
-work, slave_id, port, bind, tls, release, commit, branch, timeout, language, hosts = sys.argv[1:]
+work, slave_id, port, bind, tls, release, commit, branch, timeout, language, hosts, users = sys.argv[1:]
 def read(name):
     path = pathlib.Path(work, name)
     return path.read_text() if path.exists() else None
@@ -55,6 +58,7 @@ print(json.dumps({
     "scope": "system", "port": int(port), "bind": bind, "slave_id": slave_id, "tls": tls == "yes", "release": release,
     "commit": commit, "branch": branch or None, "bootstrap": None, "rescue": None, "credential": credential or None,
     "confirm_timeout_seconds": int(timeout), "allowed_hosts": hosts.split(), "language": language,
+    "app_users": users.split(),
 }))
 PYTHON
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The words of the command line. Sourced by desplegar_agent.sh.
 
-ACTION=install YES=no PORT= BIND= TLS=yes HOSTS= CERTIFICATE= PRIVATE_KEY= TOKEN_FILE= SHOW_TOKEN=no WHEELS=
+ACTION=install YES=no PORT= BIND= TLS=yes HOSTS= APP_USERS= CERTIFICATE= PRIVATE_KEY= TOKEN_FILE= SHOW_TOKEN=no WHEELS=
 CONFIRM_SECONDS=60 STABILISATION_SECONDS=8
 
 usage() {
@@ -16,6 +16,7 @@ usage() {
   --port N             port of a first installation (7600)
   --bind ADDRESS       address that it listens on (all of them)
   --host NAME          one more name that it is called by; may be repeated
+  --app-user NAME      one more user that apps may run as (at first: who calls sudo); may be repeated
   --certificate FILE   its certificate and its --key, instead of one that signs itself
   --key FILE
   --http               no TLS: only inside a VPN
@@ -35,6 +36,7 @@ usage() {
   --port N             puerto de una primera instalación (7600)
   --bind DIRECCIÓN     dirección en la que escucha (todas)
   --host NOMBRE        otro nombre con el que se le llama; se puede repetir
+  --app-user NOMBRE    otro usuario con el que pueden correr apps (al principio: quien llama a sudo); se puede repetir
   --certificate FICHERO  su certificado y su --key, en vez de uno firmado por sí mismo
   --key FICHERO
   --http               sin TLS: solo dentro de una VPN
@@ -58,7 +60,7 @@ read_options() {
             --http) TLS=no ;;
             --show-token) SHOW_TOKEN=yes ;;
             -h | --help) usage; exit 0 ;;
-            --port | --bind | --host | --certificate | --key | --token-file | --wheels | --confirm-timeout | \
+            --port | --bind | --host | --app-user | --certificate | --key | --token-file | --wheels | --confirm-timeout | \
                 --stabilisation | --lang)
                 [ $# -ge 2 ] || wrong_usage "$1"
                 take_value "$1" "$2"
@@ -80,6 +82,7 @@ take_value() { # option, value
         --stabilisation) STABILISATION_SECONDS=$2; is_number "$2" || wrong_usage "$1 $2" ;;
         --bind) BIND=$2 ;;
         --host) HOSTS="$HOSTS $2" ;;
+        --app-user) APP_USERS="$APP_USERS $2" ;;
         --certificate) CERTIFICATE=$2 ;;
         --key) PRIVATE_KEY=$2 ;;
         --token-file) TOKEN_FILE=$2 ;;

@@ -105,7 +105,8 @@ def _call(activation: Activation, release: Path, verb: str, document: Any, secon
     except ValueError:
         raise ActivationError(f"{verb} gave no answer: {finished.reason}", "Look at the disk of this slave.") from None
     if "error" in answer:
-        raise ActivationError(f"{verb}: {answer['error']}", str(answer.get("hint", "")))
+        said = answer["error"]
+        raise ActivationError(f"{verb}: {said}", str(answer.get("hint", "")))
 
 
 def _unpack(packed: Path, target: Path) -> None:

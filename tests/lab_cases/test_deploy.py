@@ -116,7 +116,7 @@ FAILURES: dict[str, tuple[Change | None, tuple[str, ...], str]] = {
     "a broken requirement": (locks_something_else, (), "requirements.txt could not be installed"),
     "an agent that does not start": (does_not_start, (), "no such thing"),
     "an agent that dies after five seconds": (dies_after_five_seconds, ("--stabilisation 12",), "does not stay up"),
-    "a wrong configuration": (None, ("--host 'not a name'",), "allowed_hosts"),
+    "a wrong configuration": (None, ("--host 'wrong!'",), "allowed_hosts"),
 }
 
 

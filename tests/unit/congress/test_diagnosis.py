@@ -116,6 +116,8 @@ def test_what_the_activation_says_has_its_section(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and _name(node) == "ActivationError" and node.args:
             text = "".join(_filled(piece) for piece in ast.walk(node.args[0]))
+            if not re.search("[a-z]{3}", text):
+                continue  # it hands on what somebody else says
             assert diagnose([text]).anchor != UNKNOWN_FAILURE.anchor, f"{path.name}:{node.lineno}: {text}"
 
 
