@@ -60,6 +60,10 @@ class Refused(D8Error):
     exit_code = ExitCode.REFUSED
 
 
+class TokenRefused(Refused):
+    """The slave knows this token no more, or never did."""
+
+
 class BuildFailed(D8Error):
     """The build ended without a running agent."""
 

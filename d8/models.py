@@ -69,13 +69,40 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Credential:
-    """One server certificate as the master knows it: SHA-256 of its DER in hex, and the token that goes with it."""
+    """One server certificate as the master knows it: SHA-256 of its DER in hex, and the token that goes with it.
+
+    `expires` ends the token; `ends` is when the certificate does, and `authority` the fingerprint of what signed it.
+    """
 
     kind: CredentialKind
     fingerprint: str
     token: str = field(repr=False)
     slave_id: str | None = None
     expires: datetime | None = None
+    authority: str | None = None
+    ends: datetime | None = None
+
+
+class TokenScope(StrEnum):
+    """How far a token reaches that is granted to somebody else; each scope has the rights of those before it."""
+
+    READ = "read"
+    OPERATE = "operate"
+    EXECUTE = "execute"
+    MANAGE = "manage"
+
+
+class PendingKind(StrEnum):
+    """What the master owes to a slave until it has acknowledged it, by weight."""
+
+    ROTATE = "rotate"
+    REVOKE = "revoke"
+    REMOVE = "remove"
+
+    @property
+    def weight(self) -> int:
+        """Which of two outweighs the other."""
+        return list(PendingKind).index(self)
 
 
 @dataclass(frozen=True)
@@ -113,6 +140,30 @@ class Slave:
     registered: datetime
     tls: bool = True
     persistence_command: str | None = None
+
+
+@dataclass(frozen=True)
+class PendingTrust:
+    """Something owed to a slave, as it was registered then; `reason` is why the last try failed."""
+
+    slave: Slave
+    kind: PendingKind
+    since: datetime
+    tries: int = 0
+    last_try: datetime | None = None
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON answers show it; moments are ISO-8601 in UTC."""
+        return {
+            "slave_id": self.slave.slave_id,
+            "address": self.slave.address,
+            "kind": self.kind.value,
+            "since": self.since.isoformat(),
+            "tries": self.tries,
+            "last_try": self.last_try.isoformat() if self.last_try else None,
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True)

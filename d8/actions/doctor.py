@@ -1,4 +1,6 @@
-"""Option 9: looks at this master and says what is wrong and how to mend it. Changes nothing."""
+"""Option 9: looks at this master and says what is wrong and how to mend it. Changes nothing here; what is owed to
+slaves is tried again.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from d8.actions.advice import settings_warnings
+from d8.actions.catch_up import catch_up
 from d8.actions.checks import Check, CheckState
 from d8.actions.master_address import detect, is_own
+from d8.actions.trust_checks import check_trust
+from d8.actions.workplace import Workplace
 from d8.errors import D8Error
 from d8.fleet.trust import FleetAuthority
 from d8.messages import message
@@ -24,6 +29,14 @@ ENOUGH_FREE_BYTES = 500 * 1024 * 1024
 AUTHORITY_ENDS_SOON = timedelta(days=180)
 CLOCK_TOLERANCE = timedelta(days=1)
 PROGRAMS = ("git", "curl", "ssh", "scp")
+
+
+def examine_all(workplace: Workplace, now: datetime | None = None) -> list[Check]:
+    """Given settings and registry, try again what is owed to slaves, then return every check, of trust too."""
+    moment = now or datetime.now(UTC)
+    if (workplace.settings.data_dir / "d8.db").exists():
+        catch_up(workplace, moment)
+    return [*examine(workplace.settings, moment), *check_trust(workplace, moment)]
 
 
 def examine(settings: Settings, now: datetime | None = None) -> list[Check]:

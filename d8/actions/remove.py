@@ -1,19 +1,23 @@
-"""Option 16: takes the agent off a slave, then forgets the slave; in this order, so that no agent is left unknown."""
+"""Option 16: takes the agent off a slave, then forgets the slave; in this order, so that no agent is left unknown.
+
+What can't be taken off now, because the slave is off, is owed: catch_up tries it again until the slave has answered.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from d8.actions.workplace import Workplace
-from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.errors import D8Error, Refused, SlaveUnreachable, UsageError
 from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave
 from d8.fleet.handshake import presented_fingerprint
 from d8.fleet.names import Address
 from d8.messages import NOTHING, Message, message
-from d8.models import Slave
+from d8.models import PendingKind, Slave
 
 GONE_WITHIN_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
@@ -21,33 +25,46 @@ PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of a slave: `is_uninstalled` says whether the agent is proved to be gone."""
+    """What became of a slave: `is_uninstalled` says whether the agent is proved to be gone, `is_pending` that this is
+    tried again until it is.
+    """
 
     slave: Slave
     is_uninstalled: bool
     warning: Message = NOTHING
+    is_pending: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `remove --json`."""
         return {
             "slave_id": self.slave.slave_id,
             "uninstalled": self.is_uninstalled,
-            "forgotten": True,
+            "forgotten": not self.is_pending,
+            "pending": self.is_pending,
             "warning": str(self.warning) or None,
         }
 
 
 def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[[float], None] = time.sleep) -> Removal:
-    """Given a slave's name, uninstall its agent and forget it. Raises D8Error and changes nothing when it can't.
+    """Given a slave's name, uninstall its agent and forget it. One that can't be reached leaves the fleet, and its
+    removal is owed to it. Raises D8Error and changes nothing when the slave refuses.
 
-    With `forget` the slave is forgotten even so; its agent then keeps running with a token that nobody has any more.
+    With `forget` the slave is forgotten in any case; its agent then keeps running with a token that nobody has any
+    more.
     """
-    slave = workplace.registry.slave(name)
+    slave = find_removable(workplace, name)
     warning = NOTHING
+    before = workplace.registry.pending.find(slave.slave_id)
+    workplace.registry.pending.begin(slave, PendingKind.REMOVE, datetime.now(UTC))
     try:
-        _uninstall(workplace, slave, sleep)
+        take_off(workplace, slave, sleep)
     except D8Error as error:
+        if not forget and isinstance(error, SlaveUnreachable):
+            return _owe(workplace, slave, error)
         if not forget:
+            workplace.registry.pending.settle(slave.slave_id)
+            if before is not None:
+                workplace.registry.pending.begin(slave, before.kind, before.since)
             raise _explained(error, slave) from error
         warning = message(
             "{slave} was forgotten, not cleaned ({reason}): its agent may still run. Remove it there by hand.",
@@ -55,13 +72,43 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
             reason=error.message,
         )
     workplace.registry.remove_slave(slave.slave_id)
+    workplace.registry.pending.settle(slave.slave_id)
     header = workplace.settings.data_dir / "pki" / f"{slave.slave_id}.header"
     header.unlink(missing_ok=True)
     workplace.registry.record("remove", slave.slave_id, "forgotten" if warning else "uninstalled")
     return Removal(slave, not warning, warning)
 
 
-def _uninstall(workplace: Workplace, slave: Slave, sleep: Callable[[float], None]) -> None:
+def find_removable(workplace: Workplace, name: str) -> Slave:
+    """Given a name, return the registered slave, or the one that has left the fleet and whose removal is owed.
+
+    Raises UsageError.
+    """
+    try:
+        return workplace.registry.slave(name)
+    except UsageError:
+        if (pending := workplace.registry.pending.find(name)) is None:
+            raise
+        return pending.slave
+
+
+def _owe(workplace: Workplace, slave: Slave, error: SlaveUnreachable) -> Removal:
+    """Given a slave that was not reached, let it leave the fleet; its removal stays written down with its token."""
+    registry = workplace.registry
+    registry.remove_slave(slave.slave_id, keeps_credentials=True)
+    registry.pending.failed(slave.slave_id, str(error.message), datetime.now(UTC))
+    registry.record("remove", slave.slave_id, "pending")
+    warning = message(
+        "{slave} left the fleet, but was not reached ({reason}): its agent is removed when it is back. That is tried "
+        "again by itself.",
+        slave=slave.slave_id,
+        reason=error.message,
+    )
+    return Removal(slave, is_uninstalled=False, warning=warning, is_pending=True)
+
+
+def take_off(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Given a slave, uninstall its agent and see that it is gone. Raises D8Error."""
     address = Address(slave.address, slave.port)
     client = connect_to_slave(slave, workplace.settings, workplace.registry, OWN_SERVERS)
     try:
@@ -98,7 +145,7 @@ def _wait_until_gone(workplace: Workplace, address: Address, sleep: Callable[[fl
 
 def _explained(error: D8Error, slave: Slave) -> D8Error:
     """The same failure, with what can be done about it."""
-    if not isinstance(error, (SlaveUnreachable, Refused)):
+    if not isinstance(error, Refused):
         return error
     return type(error)(
         "{slave} was not removed: {reason}",

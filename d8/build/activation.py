@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from d8.build.context import BuildContext
@@ -17,11 +16,12 @@ from d8.build.recorder import CommandFailed
 from d8.commands import activation
 from d8.errors import BuildFailed, D8Error, PermanentFailure, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient
-from d8.fleet.connection import PLAIN, connect
+from d8.fleet.connection import connect
+from d8.fleet.issuing import Issued, host_names, issue
 from d8.fleet.release_signing import ReleaseSigner
-from d8.fleet.trust import FleetAuthority, fingerprint, new_token, token_hash
+from d8.fleet.trust import FleetAuthority, token_hash
 from d8.messages import message
-from d8.models import Credential, CredentialKind, KeyPair, Scope
+from d8.models import Credential, CredentialKind, Scope
 
 POLL_SECONDS = 0.5
 UNDO_MARGIN_SECONDS = 30.0
@@ -30,14 +30,6 @@ VERBS = {
     "stage": message("trying the new agent on a loopback port"),
     "handover": message("giving the port to the agent"),
 }
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A credential that the master made for a slave, with the key pair that travels to it."""
-
-    credential: Credential
-    key_pair: KeyPair
 
 
 @dataclass(frozen=True)
@@ -118,15 +110,7 @@ class Activation:
         up after the stabilisation time.
         """
         issued = self._issue(CredentialKind.AGENT)
-        client.enroll(
-            {
-                "slave_id": self._slave_id,
-                "token_sha256": token_hash(issued.credential.token),
-                "certificate": issued.key_pair.certificate if self._settings.tls else None,
-                "private_key": issued.key_pair.private_key if self._settings.tls else None,
-                "ca_certificate": self._authority.certificate if self._settings.tls else None,
-            }
-        )
+        client.enroll(issued.enrolment(self._authority, self._settings.tls))
         client.close()
         enrolled = self._client(issued.credential)
         first = self._prove(enrolled)
@@ -199,14 +183,8 @@ class Activation:
     def _issue(self, kind: CredentialKind) -> Issued:
         """Make a token and a certificate for this slave, and remember them before anything of them is sent."""
         facts = self._context.facts
-        names = [facts.hostname, f"{facts.hostname}.local"] if facts.hostname else []
-        hosts = [self._address.host, *facts.addresses, *names, "localhost", "127.0.0.1", "::1"]
-        pair = self._authority.issue(self._slave_id, hosts)
-        token = new_token()
-        mark = fingerprint(pair.certificate) if self._settings.tls else f"{PLAIN}{token_hash(token)}"
-        credential = Credential(kind, mark, token, self._slave_id)
-        self._registry.save_credential(credential, datetime.now(UTC))
-        return Issued(credential, pair)
+        hosts = host_names(self._address.host, facts.hostname, facts.addresses)
+        return issue(self._registry, self._authority, kind, self._slave_id, hosts, self._settings.tls)
 
     def _client(self, credential: Credential) -> SlaveClient:
         return SlaveClient(

@@ -33,6 +33,8 @@ def register(
         persistence_command=agent.persistence_command,
     )
     registry.save_slave(slave)
+    if strategy is not None:  # built anew: its former credentials are dead, and with them what was owed to them
+        registry.pending.settle(slave_id)
     return slave
 
 

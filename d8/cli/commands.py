@@ -8,15 +8,20 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from d8.cli.app_commands import app, apps, logs
 from d8.cli.options import WithForeignWords, common
 from d8.cli.run import Run
+from d8.cli.trust import audit, trust
 from d8.cli.update_commands import rollback, update
 from d8.errors import Cancelled, ExitCode, UsageError
 from d8.models import StrategyName
+
+if TYPE_CHECKING:
+    from d8.menu.views.screen import Screen
 
 STRATEGIES = tuple(name.value for name in StrategyName)
 PLATFORMS = ("linux", "windows", "all")
@@ -33,7 +38,7 @@ def d8(ctx: click.Context) -> ExitCode | None:
     return ctx.invoke(menu) if ctx.invoked_subcommand is None else None
 
 
-for command in (apps, app, logs, update, rollback):
+for command in (apps, app, logs, trust, audit, update, rollback):
     d8.add_command(command)
 
 
@@ -134,15 +139,27 @@ def slaves(run: Run) -> ExitCode:
 @common
 @click.pass_obj
 def status(run: Run) -> ExitCode:
+    from d8.actions.catch_up import catch_up
     from d8.actions.status import fleet_exit_code, fleet_status
     from d8.actions.versions import note_versions
     from d8.menu.views.tables import draw_fleet
+    from d8.menu.views.trust import draw_owed
 
     commit = run.master_commit
-    statuses = fleet_status(run.workplace, commit)
+    catch_up(run.workplace)
+    statuses, owed = fleet_status(run.workplace, commit), run.workplace.registry.pending.all()
     note_versions(run.workplace, statuses, commit)
-    document = {"commit": commit, "slaves": [one.as_json() for one in statuses]}
-    run.answer(document, lambda screen: draw_fleet(screen, statuses, commit))
+    document = {
+        "commit": commit,
+        "slaves": [one.as_json() for one in statuses],
+        "pending": [one.as_json() for one in owed],
+    }
+
+    def draw(screen: Screen) -> None:
+        draw_fleet(screen, statuses, commit)
+        draw_owed(screen, owed)
+
+    run.answer(document, draw)
     return fleet_exit_code(statuses)
 
 
@@ -218,16 +235,16 @@ def requests(run: Run, number: int | None, is_sending: bool, closed: int | None)
 @click.pass_obj
 def remove(run: Run, name: str, forget: bool) -> ExitCode:
     from d8.actions.app_loss import apps_to_lose, removal_question
-    from d8.actions.remove import remove_slave
+    from d8.actions.remove import find_removable, remove_slave
     from d8.menu.views.results import draw_removal
 
-    found = run.workplace.registry.slave(name)
+    found = find_removable(run.workplace, name)
     apps = apps_to_lose(run.workplace, found.slave_id)
     if not run.confirmed(removal_question(found.slave_id, apps)):
         raise Cancelled("Nothing was done.")
     removal = remove_slave(run.workplace, found.slave_id, forget)
     run.answer(removal.as_json(), lambda screen: draw_removal(screen, removal))
-    return ExitCode.DONE
+    return ExitCode.PARTLY_DONE if removal.is_pending else ExitCode.DONE
 
 
 @d8.command(help="Check this master (option 9).")
@@ -235,22 +252,9 @@ def remove(run: Run, name: str, forget: bool) -> ExitCode:
 @click.pass_obj
 def doctor(run: Run) -> ExitCode:
     from d8.actions.checks import doctor_exit_code
-    from d8.actions.doctor import examine
+    from d8.actions.doctor import examine_all
     from d8.menu.views.tables import draw_checks
 
-    checks = examine(run.settings)
+    checks = examine_all(run.workplace)
     run.answer({"checks": [check.as_json() for check in checks]}, lambda screen: draw_checks(screen, checks))
     return doctor_exit_code(checks)
-
-
-@d8.command(help="Show how to call slaves with curl.")
-@click.argument("names", metavar="[SLAVE...]", nargs=-1)
-@common
-@click.pass_obj
-def trust(run: Run, names: tuple[str, ...]) -> ExitCode:
-    from d8.actions.trust import show_trust
-    from d8.menu.views.results import draw_trust
-
-    shown = show_trust(run.workplace, names)
-    run.answer(shown.as_json(), lambda screen: draw_trust(screen, shown))
-    return ExitCode.DONE

@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import requests
 
-from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.errors import D8Error, Refused, SlaveUnreachable, TokenRefused
 from d8.fleet.answers import Json, NotUnderstood, checked_health, document, joined, needed, optional
 from d8.fleet.deadline import Clock, DeadlineAdapter
 from d8.fleet.handshake import other_certificate, unreachable
 from d8.fleet.names import Address
-from d8.models import Credential
+from d8.models import Credential, TokenScope
 
 Found = TypeVar("Found")
 READ_MARGIN_SECONDS = 15.0
@@ -147,6 +148,32 @@ class SlaveClient:
         """Confirm the handover: the old token dies, nothing is rolled back any more."""
         return self.call("POST", "/api/agent/confirm", json={})
 
+    def grant(self, name: str, scope: TokenScope, token_sha256: str) -> Json:
+        """Given a name, a scope and the hash of a token, let whoever has the token in."""
+        body = {"scope": scope.value, "token_sha256": token_sha256}
+        return self.call("PUT", f"/api/agent/tokens/{quote(name, safe='')}", json=body)
+
+    def granted(self) -> list[Json]:
+        """Return what is granted: name, scope and moment of each token."""
+        return self.read(
+            200,
+            lambda found: [_granted(one) for one in needed(found, "tokens", list)],
+            self.call("GET", "/api/agent/tokens"),
+        )
+
+    def revoke_token(self, name: str) -> bool:
+        """Given a granted token's name, let nobody in with it; return whether there was one."""
+        return bool(self.call("DELETE", f"/api/agent/tokens/{quote(name, safe='')}", json={}).get("revoked"))
+
+    def revoke(self) -> Json:
+        """Let nobody in any more, this client included."""
+        return self.call("POST", "/api/agent/revoke", json={})
+
+    def audit(self, limit: int) -> list[Json]:
+        """Return the newest entries of the slave's audit log, oldest first."""
+        answer = self.call("GET", "/api/audit", params={"limit": limit})
+        return self.read(200, lambda found: [_deed(one) for one in needed(found, "entries", list)], answer)
+
     def return_to_bootstrap(self) -> Json:
         """Ask the agent to hand the port back to the bootstrap, so that it can be built again."""
         return self.call("POST", "/api/agent/bootstrap", json={})
@@ -218,11 +245,27 @@ def problem_of(status: int, body: Json, address: Address, retry_after: str | Non
     detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")
     hint = str(body.get("hint") or "")
     if status in (401, 403):
-        return Refused("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
+        kind = TokenRefused if status == 401 else Refused
+        return kind("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)
     seconds = float(retry_after) if retry_after and retry_after.isdecimal() and len(retry_after) < 6 else None
     return ProblemAnswer(
         status, "{address}: {detail}", "{said}", body, seconds, address=address, detail=detail, said=hint
     )
+
+
+def _granted(answer: object) -> Json:
+    """Given what was said of a granted token, return it. Raises NotUnderstood."""
+    if not isinstance(answer, dict):
+        raise NotUnderstood
+    return {name: needed(answer, name, str) for name in ("name", "scope", "created")}
+
+
+def _deed(answer: object) -> Json:
+    """Given an entry of an audit log, return it. Raises NotUnderstood."""
+    if not isinstance(answer, dict):
+        raise NotUnderstood
+    texts = {name: needed(answer, name, str) for name in ("time", "who", "address", "what")}
+    return {"id": needed(answer, "id", int), **texts, "status": needed(answer, "status", int)}
 
 
 def _job(answer: Json) -> Job:

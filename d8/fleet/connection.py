@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from d8.errors import Refused
+from d8.errors import Refused, TokenRefused
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.handshake import presented_fingerprint
 from d8.fleet.names import Address
@@ -116,7 +116,7 @@ def _connect_plain(
         except Refused:
             pass
         client.close()
-    raise Refused(
+    raise TokenRefused(
         "{address} accepts none of this master's tokens",
         "Run an installer of this master on it (option 10).",
         address=address,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,8 @@ import sqlalchemy as sa
 
 from d8.errors import UsageError
 from d8.files import private_folder
+from d8.fleet.audit_store import AUDIT, AuditStore
+from d8.fleet.pending_store import PENDING, PendingStore
 from d8.fleet.request_store import REQUESTS, RequestStore
 from d8.models import Credential, CredentialKind, Scope, Slave, StrategyName
 
@@ -40,16 +44,10 @@ CREDENTIALS = sa.Table(
     sa.Column("slave_id", sa.String, index=True),
     sa.Column("expires", sa.DateTime),
     sa.Column("created", sa.DateTime, nullable=False),
+    sa.Column("authority", sa.String),
+    sa.Column("ends", sa.DateTime),
 )
-AUDIT = sa.Table(
-    "audit",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("time", sa.DateTime, nullable=False),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("subject", sa.String, nullable=False),
-    sa.Column("result", sa.String, nullable=False),
-)
+TABLES = (*METADATA.sorted_tables, REQUESTS, AUDIT, PENDING)
 
 
 class Registry:
@@ -62,14 +60,34 @@ class Registry:
         sa.event.listen(self._engine, "connect", _use_write_ahead_log)
         self._make_tables()
         self.requests = RequestStore(self._engine)
+        self.pending = PendingStore(self._engine)
+        self.audit = AuditStore(self._engine)
 
     def _make_tables(self) -> None:
         """Make what is missing; two masters that start at once on an empty folder do not trip over each other."""
         with self._engine.begin() as connection:
-            for table in (*METADATA.sorted_tables, REQUESTS):
+            for table in TABLES:
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+        for table in TABLES:
+            self._add_columns(table)
+
+    def _add_columns(self, table: sa.Table) -> None:
+        """A database of an earlier version has fewer columns; what was added later may be empty."""
+        for column in self._missing_columns(table):
+            kind = column.type.compile(self._engine.dialect)
+            statement = sa.text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(statement)
+            except sa.exc.OperationalError:  # another master of this folder was faster
+                if column in self._missing_columns(table):
+                    raise
+
+    def _missing_columns(self, table: sa.Table) -> list[sa.Column[Any]]:
+        there = {column["name"] for column in sa.inspect(self._engine).get_columns(table.name)}
+        return [column for column in table.columns if column.name not in there]
 
     def close(self) -> None:
         """Give the database's file handles back."""
@@ -111,17 +129,26 @@ class Registry:
         with self._engine.begin() as connection:
             for table in (SLAVES, CREDENTIALS):
                 connection.execute(sa.update(table).where(table.c.slave_id == slave_id).values(slave_id=new_id))
+        self.pending.rename(slave_id, new_id)
 
-    def remove_slave(self, slave_id: str) -> None:
-        """Given a slave_id, forget the slave and its credentials."""
+    def remove_slave(self, slave_id: str, keeps_credentials: bool = False) -> None:
+        """Given a slave_id, forget the slave and, unless something is still owed to it, its credentials."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(SLAVES).where(SLAVES.c.slave_id == slave_id))
-            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.slave_id == slave_id))
+            if not keeps_credentials:
+                connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.slave_id == slave_id))
+
+    def drop_credentials(self, slave_id: str, kind: CredentialKind, kept: str) -> None:
+        """Given a slave, a kind and the fingerprint of the one that stays, forget the slave's others of that kind."""
+        with self._engine.begin() as connection:
+            mine = (CREDENTIALS.c.slave_id == slave_id, CREDENTIALS.c.kind == kind, CREDENTIALS.c.fingerprint != kept)
+            connection.execute(sa.delete(CREDENTIALS).where(*mine))
 
     def save_credential(self, credential: Credential, now: datetime) -> None:
         """Given a credential, remember it by the fingerprint of its certificate. Done before anything of it is sent."""
         values = asdict(credential) | {
             "expires": _naive(credential.expires) if credential.expires else None,
+            "ends": _naive(credential.ends) if credential.ends else None,
             "created": _naive(now),
         }
         with self._engine.begin() as connection:
@@ -144,10 +171,16 @@ class Registry:
             return [_credential(row) for row in connection.execute(query).mappings()]
 
     def record(self, action: str, subject: str, result: str) -> None:
-        """Given what was done to whom and how it ended, add a line to the audit log."""
-        with self._engine.begin() as connection:
-            values = {"time": _naive(datetime.now(UTC)), "action": action, "subject": subject, "result": result}
-            connection.execute(sa.insert(AUDIT).values(**values))
+        """Given what was done to whom and how it ended, add a line to the audit log, with who D8 runs as."""
+        self.audit.record(account_name(), action, subject, result, datetime.now(UTC))
+
+
+def account_name() -> str:
+    """Who this process runs as; through sudo, who called it."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _use_write_ahead_log(connection: Any, _record: Any) -> None:
@@ -175,4 +208,6 @@ def _credential(row: sa.RowMapping) -> Credential:
         token=row["token"],
         slave_id=row["slave_id"],
         expires=row["expires"].replace(tzinfo=UTC) if row["expires"] else None,
+        authority=row["authority"],
+        ends=row["ends"].replace(tzinfo=UTC) if row["ends"] else None,
     )

@@ -41,6 +41,11 @@ def fingerprint(certificate: str | bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def ends_of(certificate: str) -> datetime:
+    """Given a PEM certificate, return when it ends (UTC)."""
+    return _load(certificate).not_valid_after_utc
+
+
 def public_key_pin(certificate: str) -> str:
     """Given a PEM certificate, return the pin of its public key as `curl --pinnedpubkey` takes it: sha256//BASE64."""
     public = _load(certificate).public_key()

@@ -39,6 +39,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(10, message("Generate scripts"), "installer"),
     Option(11, message("Build & automatic registration"), "build"),
     Option(12, message("Install over SSH & build"), "bootstrap"),
+    Option(13, message("Trust and tokens"), "trust"),
     Option(15, message("Update slaves"), "update"),
     Option(16, message("Remove a slave"), "remove"),
     Option(EXIT, message("Exit")),

@@ -153,14 +153,24 @@ class TestFleet:
         document = json.loads(capsys.readouterr().out)
         assert document["command"] == "uptime --json" and document["results"][0]["error"]
 
-    def test_a_slave_out_of_reach_is_kept_unless_it_shall_be_forgotten(
+    def test_the_removal_of_a_slave_out_of_reach_is_pending_unless_it_shall_be_forgotten(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        ask(capsys, "remove", "127.0.0.1", "--yes", expect=ExitCode.UNREACHABLE)
-        assert len(ask(capsys, "slaves")["slaves"]) == 1
+        waiting = ask(capsys, "remove", "127.0.0.1", "--yes", expect=ExitCode.PARTLY_DONE)
+        assert waiting["pending"] and not waiting["forgotten"] and "tried again" in waiting["warning"]
+        assert ask(capsys, "slaves")["slaves"] == []
+        [owed] = ask(capsys, "status")["pending"]
+        assert (owed["kind"], owed["address"]) == ("remove", "127.0.0.1") and owed["tries"] > 1
+        [tried] = ask(capsys, "trust", "--retry", expect=ExitCode.PARTLY_DONE)["tried"]
+        assert not tried["settled"] and tried["reason"]
+        main(["doctor", "--json"])
+        checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+        assert owed["slave_id"] in checks["Owed to slaves"]["outcome"]
         removal = ask(capsys, "remove", "127.0.0.1", "--forget", "--yes")
         assert removal["forgotten"] and not removal["uninstalled"] and "may still run" in removal["warning"]
-        assert ask(capsys, "slaves")["slaves"] == []
+        assert ask(capsys, "trust")["pending"] == []
+        deeds = [(entry["action"], entry["result"]) for entry in ask(capsys, "audit")["entries"]]
+        assert deeds == [("remove", "pending"), ("remove", "forgotten")]
 
     def test_a_no_to_removing_says_that_nothing_was_done(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from d8.actions.doctor import examine
+from d8.actions.doctor import examine_all
 from d8.menu.conversation import Conversation
 from d8.menu.views.tables import draw_checks, draw_settings
 
@@ -11,4 +11,4 @@ def run(conversation: Conversation) -> None:
     """Show both."""
     draw_settings(conversation.screen, conversation.workplace.settings)
     conversation.screen.gap()
-    draw_checks(conversation.screen, examine(conversation.workplace.settings))
+    draw_checks(conversation.screen, examine_all(conversation.workplace))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from d8.actions.catch_up import catch_up
 from d8.actions.requests import send_in_background
 from d8.actions.status import fleet_status, slave_status
 from d8.actions.trust import show_trust
@@ -10,16 +11,19 @@ from d8.menu.conversation import Conversation
 from d8.menu.prompts import Choice
 from d8.menu.views.results import draw_trust
 from d8.menu.views.tables import draw_fleet, draw_slave
+from d8.menu.views.trust import draw_owed
 from d8.messages import message
 
 
 def run(conversation: Conversation) -> None:
     """Ask every slave, show the table, offer the details of one."""
     screen, workplace = conversation.screen, conversation.workplace
+    catch_up(workplace)
     statuses = fleet_status(workplace, conversation.commit)
     if note_versions(workplace, statuses, conversation.commit):
         send_in_background(workplace.settings)
     draw_fleet(screen, statuses, conversation.commit)
+    draw_owed(screen, workplace.registry.pending.all())
     if not statuses:
         return
     lines = [Choice(index, status.slave.slave_id) for index, status in enumerate(statuses, start=1)]

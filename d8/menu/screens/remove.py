@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from d8.actions.app_loss import apps_to_lose, removal_question
 from d8.actions.remove import remove_slave
-from d8.errors import Refused, SlaveUnreachable
+from d8.errors import Refused
 from d8.menu.conversation import Conversation
 from d8.menu.prompts import Choice
 from d8.menu.views.results import draw_removal
@@ -13,7 +13,7 @@ from d8.messages import message
 
 
 def run(conversation: Conversation) -> None:
-    """Ask which one, confirm, remove; a slave that can't be reached may be forgotten after a second question."""
+    """Ask which one, confirm, remove; a slave that refuses may be forgotten after a second question."""
     screen, prompts = conversation.screen, conversation.prompts
     slaves = conversation.workplace.registry.slaves()
     if not slaves:
@@ -26,7 +26,7 @@ def run(conversation: Conversation) -> None:
         return
     try:
         draw_removal(screen, remove_slave(conversation.workplace, name, forget=False))
-    except (SlaveUnreachable, Refused) as error:
+    except Refused as error:
         screen.error(error.message, error.hint)
         if prompts.confirm(message("Forget {slave} all the same? Its agent may keep running.", slave=name)):
             draw_removal(screen, remove_slave(conversation.workplace, name, forget=True))

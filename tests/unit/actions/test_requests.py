@@ -108,7 +108,7 @@ class TestCommand:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         use(monkeypatch, telegram)
-        ask(capsys, "doctor")
+        ask(capsys, "builds")
         assert telegram.messages == []
         ask(capsys, "slaves")
         assert len(telegram.taken) == 1

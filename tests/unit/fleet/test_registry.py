@@ -1,12 +1,14 @@
 """The registry: what is saved comes back, and nobody else can read it."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from d8.errors import UsageError
-from d8.fleet.registry import Registry
-from d8.models import Credential, CredentialKind, Scope, Slave, StrategyName
+from d8.fleet.registry import Registry, account_name
+from d8.models import Credential, CredentialKind, PendingKind, PendingTrust, Scope, Slave, StrategyName
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -66,3 +68,53 @@ def test_the_database_is_private(registry, tmp_path):
 
 def test_a_token_is_not_shown_by_repr():
     assert "hidden-token" not in repr(Credential(CredentialKind.AGENT, "f", "hidden-token"))
+
+
+def test_what_weighs_more_is_not_replaced_by_what_weighs_less(registry):
+    registry.pending.begin(slave(), PendingKind.ROTATE, NOW)
+    registry.pending.failed("slave-10-0-0-1", "off", NOW)
+    registry.pending.begin(slave(), PendingKind.REMOVE, NOW + timedelta(hours=1))
+    registry.pending.begin(slave(), PendingKind.ROTATE, NOW + timedelta(hours=2))
+    [owed] = registry.pending.all()
+    assert owed == PendingTrust(slave(), PendingKind.REMOVE, NOW, 1, NOW, "off")
+    assert registry.pending.find("10.0.0.1") == owed
+    registry.rename_slave("slave-10-0-0-1", "slave-new")
+    assert registry.pending.all()[0].slave.slave_id == "slave-new"
+    registry.pending.settle("slave-new")
+    assert registry.pending.all() == [] and registry.pending.find("10.0.0.1") is None
+
+
+def test_a_database_of_an_earlier_version_gets_what_it_lacks(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    with closing(sqlite3.connect(data / "d8.db")) as database:
+        database.execute(
+            "create table credentials (fingerprint text primary key, kind text, token text, slave_id text,"
+            " expires datetime, created datetime)"
+        )
+        database.execute("insert into credentials values ('f1', 'agent', 't', 's', null, '2026-01-01 00:00:00.000000')")
+        database.execute(
+            "create table audit (id integer primary key, time datetime, action text, subject text, result text)"
+        )
+        database.execute("insert into audit values (1, '2026-01-01 00:00:00.000000', 'build', 's', 'success')")
+        database.commit()
+    for _ in range(2):
+        registry = Registry(data)
+        assert registry.credential("f1") == Credential(CredentialKind.AGENT, "f1", "t", "s")
+        registry.record("remove", "s", "done")
+        registry.close()
+    registry = Registry(data)
+    deeds = registry.audit.newest(2)
+    assert [deed.action for deed in registry.audit.newest(10)] == ["build", "remove", "remove"]
+    assert [deed.action for deed in deeds] == ["remove", "remove"] and deeds[0].actor == account_name()
+    registry.close()
+
+
+def test_only_one_credential_of_a_kind_stays(registry):
+    for mark in ("f1", "f2"):
+        registry.save_credential(Credential(CredentialKind.AGENT, mark, "t", "s", authority="a", ends=NOW), NOW)
+    registry.save_credential(Credential(CredentialKind.RESCUE, "f3", "t", "s"), NOW)
+    registry.save_credential(Credential(CredentialKind.AGENT, "f4", "t", "other"), NOW)
+    registry.drop_credentials("s", CredentialKind.AGENT, kept="f2")
+    assert [registry.credential(mark) is not None for mark in ("f1", "f2", "f3", "f4")] == [False, True, True, True]
+    assert registry.credential("f2") == Credential(CredentialKind.AGENT, "f2", "t", "s", authority="a", ends=NOW)

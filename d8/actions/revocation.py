@@ -1,0 +1,69 @@
+"""Ends the trust in a slave: nobody gets in any more, the master included. What can't be said now is owed to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from d8.actions.rotation import header_file
+from d8.actions.workplace import Workplace
+from d8.errors import SlaveUnreachable, TokenRefused
+from d8.fleet.connection import connect_to_slave
+from d8.messages import NOTHING, Message, message
+from d8.models import CredentialKind, PendingKind, Slave
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """What became of it: `is_done` says that the slave has acknowledged it; otherwise `warning` says why not."""
+
+    slave: Slave
+    is_done: bool
+    warning: Message = NOTHING
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of `trust SLAVE revoke --json`."""
+        return {
+            "slave_id": self.slave.slave_id,
+            "revoked": self.is_done,
+            "pending": not self.is_done,
+            "warning": str(self.warning) or None,
+        }
+
+
+def revoke(workplace: Workplace, slave: Slave) -> Revocation:
+    """Given a registered slave, end every token it knows. While it can't be reached the revocation is pending."""
+    registry = workplace.registry
+    registry.pending.begin(slave, PendingKind.REVOKE, datetime.now(UTC))
+    try:
+        say_revoke(workplace, slave)
+    except SlaveUnreachable as error:
+        registry.pending.failed(slave.slave_id, str(error.message), datetime.now(UTC))
+        registry.record("trust-revoke", slave.slave_id, "pending")
+        warning = message(
+            "{slave} was not reached ({reason}): its tokens die when it is back. That is tried again by itself.",
+            slave=slave.slave_id,
+            reason=error.message,
+        )
+        return Revocation(slave, is_done=False, warning=warning)
+    registry.pending.settle(slave.slave_id)
+    registry.record("trust-revoke", slave.slave_id, "done")
+    return Revocation(slave, is_done=True)
+
+
+def say_revoke(workplace: Workplace, slave: Slave) -> None:
+    """Tell the slave. A token that it knows no more is as dead as it can be: its answer got lost before.
+
+    Raises SlaveUnreachable, or Refused when another server answers there.
+    """
+    try:
+        client = connect_to_slave(slave, workplace.settings, workplace.registry)
+        try:
+            client.revoke()
+        finally:
+            client.close()
+    except TokenRefused:
+        pass
+    workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, kept="")
+    header_file(workplace, slave).unlink(missing_ok=True)

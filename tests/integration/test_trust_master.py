@@ -1,0 +1,289 @@
+"""The master's part of trust against a real agent: rotation that survives being killed anywhere, revocation that waits,
+tokens for others, and what the doctor says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from d8.actions import rotation
+from d8.actions.access import grant, granted, revoke_token, slave_audit
+from d8.actions.catch_up import catch_up, ending_soon
+from d8.actions.checks import CheckState
+from d8.actions.remove import remove_slave
+from d8.actions.revocation import revoke
+from d8.actions.rotation import rotate, rotate_all
+from d8.actions.trust import show_trust
+from d8.actions.trust_checks import check_trust
+from d8.actions.workplace import Workplace
+from d8.errors import Refused, SlaveUnreachable, UsageError
+from d8.fleet.agent_client import SlaveClient
+from d8.fleet.registry import Registry
+from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
+from tests.support.agent_process import RunningAgent, running_agent
+from tests.support.fakes import make_settings, make_slave
+
+NOW = datetime.now(UTC)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of ours catches it."""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[RunningAgent]:
+    with running_agent(tmp_path, kind="agent") as running:
+        yield running
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[Workplace]:
+    made = Workplace(make_settings(tmp_path / "master"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def slave(agent: RunningAgent, workplace: Workplace) -> Slave:
+    """The agent as a registered slave, whose credential the master has."""
+    machine_id = agent.get("/api/system").document["machine_id"]
+    registered = make_slave(address="127.0.0.1", port=agent.port, machine_id=machine_id)
+    workplace.registry.save_slave(registered)
+    known = Credential(CredentialKind.AGENT, str(agent.fingerprint), agent.token, registered.slave_id)
+    workplace.registry.save_credential(known, NOW - timedelta(days=30))
+    return registered
+
+
+def credentials(workplace: Workplace, slave: Slave) -> list[Credential]:
+    return workplace.registry.credentials(CredentialKind.AGENT, slave.slave_id)
+
+
+def is_alive(agent: RunningAgent, token: str) -> bool:
+    return agent.get("/api/version", token=token).status == 200
+
+
+def test_a_rotation_leaves_one_new_credential_and_the_old_one_dead(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    show_trust(workplace)
+    done = rotate(workplace, slave)
+    [new] = credentials(workplace, slave)
+    assert new.token != agent.token
+    assert not is_alive(agent, agent.token)
+    assert is_alive(agent, new.token)
+    assert agent.get("/api/health", token=None).fingerprint == new.fingerprint
+    assert done.ends == new.ends
+    assert done.ends is not None and done.ends - NOW > timedelta(days=390)
+    assert workplace.registry.pending.all() == []
+    header = workplace.settings.data_dir / "pki" / f"{slave.slave_id}.header"
+    assert not header.exists()
+    show_trust(workplace)
+    assert new.token in header.read_text()
+    [deed] = workplace.registry.audit.newest(10)
+    assert (deed.action, deed.subject, deed.result) == ("trust-rotate", slave.slave_id, "done")
+    assert deed.actor
+
+
+def killed_at(owner: Any, name: str, comes_first: bool) -> Callable[[], None]:
+    """Have the process "killed" before or after a call; return what undoes that."""
+    original = getattr(owner, name)
+    context = pytest.MonkeyPatch.context()
+    patched = context.__enter__()
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        if not comes_first:
+            original(*arguments, **options)
+        raise Killed
+
+    patched.setattr(owner, name, killed)
+    return lambda: context.__exit__(None, None, None)
+
+
+POINTS = [
+    ("before the credential is made", rotation, "issue", True),
+    ("before it is sent", SlaveClient, "enroll", True),
+    ("after it was sent", SlaveClient, "enroll", False),
+    ("before it is confirmed", SlaveClient, "confirm", True),
+    ("after it was confirmed", SlaveClient, "confirm", False),
+    ("before the old one is forgotten", Registry, "drop_credentials", True),
+    ("after the old one was forgotten", Registry, "drop_credentials", False),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "comes_first"), [one[1:] for one in POINTS], ids=[one[0] for one in POINTS])
+def test_a_master_killed_anywhere_in_a_rotation_knows_a_way_in_and_finishes_it(
+    agent: RunningAgent,
+    workplace: Workplace,
+    slave: Slave,
+    owner: Any,
+    name: str,
+    comes_first: bool,
+) -> None:
+    undo = killed_at(owner, name, comes_first)
+    try:
+        with pytest.raises(Killed):
+            rotate(workplace, slave)
+    finally:
+        undo()
+    assert any(is_alive(agent, one.token) for one in credentials(workplace, slave)), "the master is locked out"
+    assert [one.kind for one in workplace.registry.pending.all()] == [PendingKind.ROTATE]
+
+    agent.kill()  # and the agent as well
+    agent.restart()
+    [tried] = catch_up(workplace)
+    assert tried.is_settled, tried.reason
+    [only] = credentials(workplace, slave)
+    assert is_alive(agent, only.token)
+    assert not is_alive(agent, agent.token)
+    assert workplace.registry.pending.all() == []
+    assert catch_up(workplace) == []
+
+
+def test_an_agent_killed_between_enrolment_and_confirmation_is_finished_later(
+    agent: RunningAgent, workplace: Workplace, slave: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirm = SlaveClient.confirm
+    monkeypatch.setattr(rotation, "CONFIRM_SECONDS", 0.0)
+
+    def confirm_of_a_dead_agent(client: SlaveClient) -> Any:
+        agent.kill()
+        return confirm(client)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SlaveClient, "confirm", confirm_of_a_dead_agent)
+        with pytest.raises(SlaveUnreachable):
+            rotate(workplace, slave)
+    [owed] = workplace.registry.pending.all()
+    assert owed.kind is PendingKind.ROTATE
+    agent.restart()
+    assert [one.is_settled for one in catch_up(workplace)] == [True]
+    assert not is_alive(agent, agent.token)
+
+
+def test_another_machine_at_the_address_gets_nothing(workplace: Workplace, slave: Slave) -> None:
+    moved = replace(slave, machine_id="b" * 32)
+    workplace.registry.save_slave(moved)
+    with pytest.raises(Refused, match="another machine"):
+        rotate(workplace, moved)
+    assert len(credentials(workplace, slave)) == 1
+    assert workplace.registry.pending.all() == []
+
+
+def test_one_slave_that_is_off_leaves_the_others_alone(workplace: Workplace, slave: Slave) -> None:
+    off = make_slave(slave_id="slave-off", address="127.0.0.1", port=1, machine_id="c" * 32)
+    first, second = rotate_all(workplace, [off, slave])
+    assert first.error is not None
+    assert second.error is None
+    assert workplace.registry.pending.all() == [], "nothing was begun there: nothing is owed"
+
+
+def test_a_certificate_is_renewed_sixty_days_before_its_end(workplace: Workplace, slave: Slave) -> None:
+    rotate(workplace, slave)
+    [fresh] = credentials(workplace, slave)
+    assert fresh.ends is not None
+    assert ending_soon(workplace, fresh.ends - timedelta(days=61)) == []
+    assert catch_up(workplace, fresh.ends - timedelta(days=61)) == []
+    assert ending_soon(workplace, fresh.ends - timedelta(days=59)) == [slave]
+    [tried] = catch_up(workplace, fresh.ends - timedelta(days=59))
+    assert tried.is_settled
+    [renewed] = credentials(workplace, slave)
+    assert renewed.fingerprint != fresh.fingerprint
+
+
+def test_a_revoked_slave_lets_nobody_in(agent: RunningAgent, workplace: Workplace, slave: Slave) -> None:
+    token = grant(workplace, slave, "ci", TokenScope.MANAGE).token
+    assert is_alive(agent, token)
+    assert revoke(workplace, slave).is_done
+    assert not is_alive(agent, token)
+    assert not is_alive(agent, agent.token)
+    assert credentials(workplace, slave) == []
+    assert workplace.registry.pending.all() == []
+
+
+def test_a_revocation_of_a_slave_that_is_off_waits_and_is_done_when_it_is_back(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    agent.kill()
+    waiting = revoke(workplace, slave)
+    assert not waiting.is_done
+    assert slave.slave_id in str(waiting.warning)
+    [owed] = workplace.registry.pending.all()
+    assert (owed.kind, owed.tries) == (PendingKind.REVOKE, 1)
+    [still] = catch_up(workplace)
+    assert not still.is_settled
+    assert workplace.registry.pending.all()[0].tries == 2
+    assert CheckState.WARNING in [check.state for check in check_trust(workplace, NOW)]
+    agent.restart()
+    assert is_alive(agent, agent.token)
+    [done] = catch_up(workplace)
+    assert done.is_settled, done.reason
+    assert not is_alive(agent, agent.token)
+    assert workplace.registry.pending.all() == []
+
+
+def test_a_revocation_whose_answer_got_lost_is_settled_by_the_next_try(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    undo = killed_at(SlaveClient, "revoke", comes_first=False)
+    with pytest.raises(Killed):
+        revoke(workplace, slave)
+    undo()
+    assert not is_alive(agent, agent.token)
+    [done] = catch_up(workplace)
+    assert done.is_settled, done.reason
+
+
+def test_a_removal_of_a_slave_that_is_off_waits_with_its_token_and_can_be_forgotten(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    agent.kill()
+    removal = remove_slave(workplace, slave.slave_id, forget=False)
+    assert (removal.is_uninstalled, removal.is_pending) == (False, True)
+    assert workplace.registry.slaves() == []
+    assert len(credentials(workplace, slave)) == 1, "without its token the removal could never be told"
+    [owed] = workplace.registry.pending.all()
+    assert (owed.kind, owed.slave) == (PendingKind.REMOVE, slave)
+    forgotten = remove_slave(workplace, slave.slave_id, forget=True)
+    assert not forgotten.is_pending
+    assert workplace.registry.pending.all() == []
+    assert credentials(workplace, slave) == []
+    with pytest.raises(UsageError):
+        remove_slave(workplace, slave.slave_id, forget=True)
+
+
+def test_tokens_for_others(agent: RunningAgent, workplace: Workplace, slave: Slave) -> None:
+    made = grant(workplace, slave, "prometheus", TokenScope.READ)
+    assert is_alive(agent, made.token)
+    assert made.token not in repr(made)
+    [listed] = granted(workplace, slave)
+    assert (listed["name"], listed["scope"]) == ("prometheus", "read")
+    stored = b"".join(path.read_bytes() for path in sorted(workplace.settings.data_dir.rglob("*")) if path.is_file())
+    assert made.token.encode() not in stored
+    revoke_token(workplace, slave, "prometheus")
+    assert not is_alive(agent, made.token)
+    with pytest.raises(UsageError, match="prometheus"):
+        revoke_token(workplace, slave, "prometheus")
+    with pytest.raises(UsageError):
+        grant(workplace, slave, "../x", TokenScope.READ)
+    whats = [entry["what"] for entry in slave_audit(workplace, slave, 50)]
+    assert "PUT /api/agent/tokens/prometheus" in whats
+
+
+def test_the_doctor_notices_a_lost_and_a_foreign_authority(workplace: Workplace, slave: Slave) -> None:
+    rotate(workplace, slave)
+    assert {check.state for check in check_trust(workplace, NOW)} == {CheckState.OK}
+    pki = workplace.settings.data_dir / "pki"
+    for name in ("d8-ca.pem", "d8-ca.key"):
+        (pki / name).unlink()
+    lost = check_trust(workplace, NOW)[0]
+    assert (lost.state, slave.slave_id in str(lost.outcome)) == (CheckState.FAILED, True)
+    rotation.FleetAuthority(pki).certificate  # noqa: B018  somebody generates another one
+    assert check_trust(workplace, NOW)[0].state is CheckState.FAILED
+    rotate(workplace, slave)  # the pin, not the authority, lets the master in: so it can mend this
+    assert {check.state for check in check_trust(workplace, NOW)} == {CheckState.OK}
