@@ -17,6 +17,7 @@ from d8.actions.catch_up import catch_up
 from d8.actions.checks import Check, CheckState
 from d8.actions.master_address import detect, is_own
 from d8.actions.trust_checks import check_trust
+from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error
 from d8.fleet.trust import FleetAuthority
@@ -34,9 +35,21 @@ PROGRAMS = ("git", "curl", "ssh", "scp")
 def examine_all(workplace: Workplace, now: datetime | None = None) -> list[Check]:
     """Given settings and registry, try again what is owed to slaves, then return every check, of trust too."""
     moment = now or datetime.now(UTC)
-    if (workplace.settings.data_dir / "d8.db").exists():
-        catch_up(workplace, moment)
-    return [*examine(workplace.settings, moment), *check_trust(workplace, moment)]
+    return [*examine(workplace.settings, moment), *_checks_of_trust(workplace, moment)]
+
+
+def _checks_of_trust(workplace: Workplace, now: datetime) -> list[Check]:
+    """Whatever is wrong with the registry is a finding, not the doctor's end."""
+    if not (workplace.settings.data_dir / "d8.db").exists():
+        return []
+    try:
+        catch_up(workplace, now)
+        return check_trust(workplace, now)
+    except D8Error as error:
+        return [Check(message("Registry"), FAILED, error.message, error.hint)]
+    except Exception as error:
+        fix = message("Put d8.db back from a backup; or move it away and build every slave again.")
+        return [Check(message("Registry"), FAILED, unexpected(error), fix)]
 
 
 def examine(settings: Settings, now: datetime | None = None) -> list[Check]:

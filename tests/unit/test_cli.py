@@ -286,3 +286,12 @@ def test_a_document_comes_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]
     Run(wants_json=True).answer({"stdout": "ñ\ud800"}, lambda _: None)
     shown = capsys.readouterr().out
     assert shown.isascii() and json.loads(shown) == {"stdout": "ñ\ud800"}
+
+
+def test_the_doctor_finds_a_registry_that_can_not_be_read(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data.mkdir(exist_ok=True)
+    (data / "d8.db").write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    assert main(["doctor", "--json"]) == ExitCode.FAILED
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["Registry"]["state"] == "failed"
+    assert checks["Registry"]["fix"]
