@@ -44,6 +44,7 @@ class UpdateOutcome:
     error: Message = NOTHING
     hint: Message = NOTHING
     exit_code: ExitCode = ExitCode.DONE
+    was_begun: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Return this slave's object in `update --json`."""
@@ -66,8 +67,9 @@ def update_slaves(
 ) -> list[UpdateOutcome]:
     """Given slaves, bring each to the master's commit and return how it went, in their order.
 
-    The first one goes alone; if it fails, no other is begun. Of the rest, none is begun once `max_failures` have
-    failed; those that have begun go on to their end. Raises BuildFailed outside a git checkout.
+    The first one that needs it and answers goes alone; if it fails, no other is begun. Of the rest, none is begun once
+    `max_failures` have failed; those that have begun go on to their end. A slave that was never reached counts as no
+    failure of the release. Raises BuildFailed outside a git checkout.
     """
     bundles = ReleaseBundles(master_commit(), workplace.settings, WheelCache(user_cache_path("d8") / "wheels"))
     tools = Tools(workplace.settings, workplace.registry, tell)
@@ -78,13 +80,17 @@ def update_slaves(
             return UpdateOutcome(slave, UpdateState.NOT_BEGUN)
         outcome = _update(slave, tools, bundles)
         workplace.registry.record("update", slave.slave_id, f"{outcome.state}: {outcome.error}".rstrip(": "))
-        if outcome.state is UpdateState.FAILED:
+        if outcome.state is UpdateState.FAILED and outcome.was_begun:
             failed.add()
         return outcome
 
-    canary = [update(slave, 1) for slave in slaves[:1]]
+    outcomes: list[UpdateOutcome] = []
+    for slave in slaves:
+        outcomes.append(update(slave, 1))
+        if outcomes[-1].was_begun:
+            break
     limit = 1 if failed.count else max(1, max_failures)
-    return canary + fan_out(lambda slave: update(slave, limit), slaves[1:], at_once)
+    return outcomes + fan_out(lambda slave: update(slave, limit), slaves[len(outcomes) :], at_once)
 
 
 def roll_back_slave(workplace: Workplace, slave: Slave, tell: Tell) -> UpdateOutcome:
@@ -118,11 +124,12 @@ class _Failures:
 
 
 def _update(slave: Slave, tools: Tools, bundles: ReleaseBundles) -> UpdateOutcome:
-    commit = bundles.commit.hash
+    one, commit = SlaveUpdate(slave, tools), bundles.commit.hash
     try:
-        is_new = SlaveUpdate(slave, tools).update(bundles)
-        return UpdateOutcome(slave, UpdateState.UPDATED if is_new else UpdateState.ALREADY, commit)
+        state = UpdateState.UPDATED if one.update(bundles) else UpdateState.ALREADY
+        return UpdateOutcome(slave, state, commit, was_begun=one.has_begun)
     except D8Error as error:
-        return UpdateOutcome(slave, UpdateState.FAILED, None, error.message, error.hint, error.exit_code)
+        ended = (UpdateState.FAILED, None, error.message, error.hint, error.exit_code)
     except Exception as error:  # a bug with one slave must not take the others' results with it
-        return UpdateOutcome(slave, UpdateState.FAILED, None, unexpected(error), NOTHING, ExitCode.FAILED)
+        ended = (UpdateState.FAILED, None, unexpected(error), NOTHING, ExitCode.FAILED)
+    return UpdateOutcome(slave, *ended, one.has_begun)

@@ -39,12 +39,16 @@ class Tools:
 
 
 class SlaveUpdate:
-    """Changes the release of one slave, once. Given the slave and the tools."""
+    """Changes the release of one slave, once. Given the slave and the tools.
+
+    `has_begun` says whether the slave has got anything of the new release: until then a failure says nothing about it.
+    """
 
     def __init__(self, slave: Slave, tools: Tools) -> None:
         self._slave = slave
         self._tools = tools
         self._settings = tools.settings
+        self.has_begun = False
 
     def update(self, bundles: ReleaseBundles) -> bool:
         """Given where releases come from, bring the slave to that commit; False when it runs it already.
@@ -102,6 +106,7 @@ class SlaveUpdate:
     def _send(self, releases: ReleasesClient, known: Releases, bundles: ReleaseBundles) -> None:
         runtime = AgentRuntime(known.architecture, known.libc, known.python)
         self._tell(message("sending release {commit}", commit=bundles.commit.short))
+        self.has_begun = True
         releases.send(f"release-{bundles.commit.hash}", bundles.bundle(self._slave, runtime))
         self._tell(message("the slave prepares it and tries it beside the old one"))
         deadline = self._tools.clock() + 2 * self._settings.install_timeout_seconds

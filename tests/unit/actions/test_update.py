@@ -15,7 +15,7 @@ from d8.actions.versions import note_versions
 from d8.actions.workplace import Workplace
 from d8.build.release_bundle import ReleaseBundles
 from d8.build.update import Tools
-from d8.errors import BuildFailed, ExitCode
+from d8.errors import BuildFailed, ExitCode, SlaveUnreachable
 from d8.messages import Message
 from d8.models import RequestStatus, Slave
 from d8.source import Commit
@@ -35,7 +35,7 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
 class Wave:
     """Takes the place of the update of one slave: fails on the named ones, notes who begins and how many at once."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *failing: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *failing: int, silent: int = -1) -> None:
         self.begun: list[str] = []
         self.most_at_once = 0
         running = 0
@@ -45,15 +45,20 @@ class Wave:
         class OneUpdate:
             def __init__(self, slave: Slave, _tools: Tools) -> None:
                 self.slave = slave
+                self.has_begun = False
 
             def update(self, _bundles: ReleaseBundles) -> bool:
                 nonlocal running
+                number = int(self.slave.address.rpartition(".")[2])
+                if number == silent:
+                    raise SlaveUnreachable("nobody is there")
+                self.has_begun = True
                 with lock:
                     wave.begun.append(self.slave.slave_id)
                     running += 1
                     wave.most_at_once = max(wave.most_at_once, running)
                 try:
-                    if int(self.slave.address.rpartition(".")[2]) in failing:
+                    if number in failing:
                         raise BuildFailed("it does not work", "Look at it.")
                     return True
                 finally:
@@ -104,6 +109,16 @@ def test_none_is_begun_after_as_many_failures_as_are_allowed(
 ) -> None:
     Wave(monkeypatch, *failing)
     assert states(workplace, 5, max_failures) == expected
+
+
+def test_a_slave_that_is_off_is_no_canary_and_stops_nobody(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = Wave(monkeypatch, silent=0)
+    assert states(workplace, 3) == [F, U, U]
+    assert len(wave.begun) == 2
+    Wave(monkeypatch, 1, silent=0)
+    assert states(workplace, 4, max_failures=3) == [F, F, N, N]
 
 
 def test_no_slaves_are_no_failure(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
