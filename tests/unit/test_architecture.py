@@ -38,14 +38,19 @@ AGENT_LAYERS = (
     ("slave_agent.asgi", "slave_agent.routes", "slave_agent.api"),
     ("slave_agent.services",),
     ("slave_agent.orchestrator", "slave_agent.logs"),
-    ("slave_agent.access_tokens", "slave_agent.audit"),
+    ("slave_agent.access_tokens", "slave_agent.audit", "slave_agent.webhook_store"),
     ("slave_agent.privilege_choice",),
-    ("slave_agent.helper_privilege", "slave_agent.own_privilege", "slave_agent.no_privilege", "slave_agent.permissions"),
+    (
+        "slave_agent.helper_privilege",
+        "slave_agent.own_privilege",
+        "slave_agent.no_privilege",
+        "slave_agent.permissions",
+    ),
     ("slave_agent.activation_client", "slave_agent.credentials", "slave_agent.monitor", "slave_agent.privilege"),
     ("slave_agent.certificates", "slave_agent.helper_client", "slave_agent.process_runner", "slave_agent.settings"),
     ("slave_agent.door", "slave_agent.host_rules", "slave_agent.listening", "slave_agent.systemd_link"),
     ("slave_agent.json_lines",),
-    ("slave_agent.token_hashes", "slave_agent.durable_files"),
+    ("slave_agent.token_hashes", "slave_agent.durable_files", "slave_agent.webhook"),
     ("slave_agent.models",),
     ("slave_agent.errors", "slave_agent.states"),
     ("slave_agent.bootstrap", "slave_agent.systemd"),
@@ -212,6 +217,16 @@ def test_some_rooms_use_the_standard_library_alone(room: str) -> None:
         if imported.split(".")[0] not in sys.stdlib_module_names and imported.split(".")[0] not in ("d8", "slave_agent")
     ]
     assert foreign == []
+
+
+@pytest.mark.parametrize("room", [room for room in STANDARD_LIBRARY_ONLY if room.startswith("slave_agent.")])
+def test_what_runs_on_the_slaves_own_python_parses_on_3_9(room: str) -> None:
+    names = [name for name in modules() if is_in(name, room)]
+    assert names
+    for name in names:
+        path = PROJECT.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        ast.parse(path.read_text(), str(path), feature_version=(3, 9))
 
 
 @pytest.mark.parametrize("room", APART)
