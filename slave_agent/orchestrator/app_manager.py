@@ -206,7 +206,7 @@ class AppManager:
             )
 
     def _is_installed(self, name: str) -> bool:
-        return self._lifecycle.look(name).state is not UnitState.NOT_FOUND
+        return self._privilege.look(name).file in (UnitFileState.UNTOUCHED, UnitFileState.EDITED)
 
     def _undo(self, name: str) -> None:
         """Remove what a failed register has made. If even that fails the record stays: the next start tries again."""

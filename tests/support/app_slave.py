@@ -120,8 +120,9 @@ class AppSlave:
         return self.host.run(["ps", "-o", "user=", "-p", str(pid)], check=False).stdout.strip()
 
     def asks_app(self, port: int, path: str) -> Any:
-        """GET an app's own page, from the host itself."""
-        return json.loads(self.host.run(f"curl -sS --fail --max-time 10 http://127.0.0.1:{port}{path}").stdout)
+        """GET an app's own page, from the host itself; waits for an app that does not listen yet."""
+        patience = "--max-time 60 --retry 60 --retry-delay 1 --retry-connrefused"
+        return json.loads(self.host.run(f"curl -sS --fail {patience} http://127.0.0.1:{port}{path}").stdout)
 
     def left_of(self, name: str) -> list[str]:
         """Everything of an app that is on the disk or in systemd."""

@@ -1,0 +1,295 @@
+"""Apps on a really built slave with root's helper: the mission's cases, crashes, kills, edits by hand, many apps."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.support import app_cases
+from tests.support.app_slave import Answer, AppSlave, eventually, node, python
+from tests.support.master import Master
+from tests.support.random_requests import run_schemathesis
+
+SLEEPER = "import signal\nsignal.pause()\n"
+SHIM = '#!/bin/sh\necho "$@" >> /var/lib/d8-agent/systemctl-runs\nexec /usr/bin/systemctl "$@"\n'
+DROP_IN = "[Service]\nEnvironment=PATH=/opt/shim:/usr/local/bin:/usr/bin:/bin\n"
+LOOKS = 10
+SEED = 20261122
+
+
+@pytest.fixture(scope="module")
+def slave(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppSlave]:
+    host = lab.host("apps")
+    master = Master(tmp_path_factory.mktemp("master"), lab.master_address)
+    master.bring_bootstrap(host)
+    master.build(host)
+    built = AppSlave(host, master.token("agent"), master.data / "pki" / "d8-ca.pem", host.user)
+    built.bring_apps()
+    yield built
+    lab.remove(host)
+
+
+@pytest.fixture(autouse=True)
+def no_app_is_left(slave: AppSlave) -> Iterator[None]:
+    """Each test begins and ends without an app, whatever became of it."""
+    yield
+    for name in slave.names():
+        slave.patiently("DELETE", f"/api/apps/{name}")
+
+
+# --- the mission's cases ---
+
+
+@pytest.mark.parametrize("kind", app_cases.KINDS)
+def test_an_app_lives_from_register_to_delete(slave: AppSlave, kind: str) -> None:
+    app_cases.an_app_lives_from_register_to_delete(slave, kind)
+
+
+def test_a_second_operation_within_a_second_is_refused(slave: AppSlave) -> None:
+    app_cases.a_second_operation_within_a_second_is_refused(slave)
+
+
+def test_what_can_not_run_is_refused_with_every_wrong_field_at_once(slave: AppSlave) -> None:
+    app_cases.what_can_not_run_is_refused_with_every_wrong_field_at_once(slave)
+
+
+@pytest.mark.parametrize("kind", ["node", "fastapi"])
+def test_an_app_that_crashes_at_start_is_refused_with_its_reason(slave: AppSlave, kind: str) -> None:
+    app_cases.an_app_that_crashes_at_start_is_refused_with_its_reason(slave, kind)
+
+
+def test_a_change_is_shown_applied_on_request_and_taken_back_if_it_fails(slave: AppSlave) -> None:
+    app_cases.a_change_is_shown_applied_on_request_and_taken_back_if_it_fails(slave)
+
+
+# --- apps that crash, and hands at their files ---
+
+
+def test_an_app_that_crashes_later_is_seen_and_started_again_by_systemd(slave: AppSlave) -> None:
+    first = slave.done("POST", "/api/apps/register", node(slave), 201)
+    slave.host.kill(first["pid"])
+
+    def is_back() -> bool:
+        seen = slave.status("shop")
+        return bool(seen["status"] == "running" and seen["pid"] != first["pid"] and seen["restarts"] == 1)
+
+    eventually(is_back, "the app to run as another process")
+
+
+def test_an_app_that_keeps_ending_is_given_up_by_systemd_and_start_says_why(slave: AppSlave) -> None:
+    slave.done("POST", "/api/apps/register", node(slave), 201)
+    slave.host.run(f"mv {slave.home}/node_app/server.js {slave.home}/node_app/server.js.away")
+    slave.host.push(b"process.exit(9)\n", f"{slave.home}/node_app/server.js", owner=slave.user)
+    try:
+        answer = slave.patiently("POST", "/api/apps/shop/restart")
+        assert (answer.status, answer.document["exit_code"]) == (422, 9), answer
+        assert "restored" not in answer.document
+        eventually(lambda: slave.status("shop")["state"] == "failed", "systemd to give up", 120)
+        assert slave.status("shop")["status"] == "failed"
+    finally:
+        slave.host.run(f"mv {slave.home}/node_app/server.js.away {slave.home}/node_app/server.js")
+    assert slave.done("POST", "/api/apps/shop/start")["status"] == "running"
+
+
+def test_a_unit_changed_by_hand_is_reported_and_written_again_by_a_change(slave: AppSlave) -> None:
+    slave.done("POST", "/api/apps/register", python(slave), 201)
+    unit = "/etc/systemd/system/d8-app-worker.service"
+    written = slave.host.read_text(unit)
+    slave.host.run(f"sed -i 's/^Restart=.*/Restart=no/' {unit} && systemctl daemon-reload")
+    assert "changed by hand" in slave.status("worker")["problem"]
+    slave.done("PATCH", "/api/apps/worker", {})
+    assert slave.host.read_text(unit) == written
+    assert slave.status("worker")["problem"] is None
+
+
+def test_a_unit_removed_by_hand_is_reported_and_written_again_by_a_restart(slave: AppSlave) -> None:
+    slave.done("POST", "/api/apps/register", node(slave), 201)
+    slave.host.run("systemctl disable --now d8-app-shop && rm /etc/systemd/system/d8-app-shop.service")
+    slave.host.run("systemctl daemon-reload")
+    seen = slave.status("shop")
+    assert seen["state"] == "not-found" and "removed by hand" in seen["problem"]
+    assert slave.done("POST", "/api/apps/shop/restart")["status"] == "running"
+    again = slave.status("shop")
+    assert (again["problem"], again["enabled"]) == (None, True)
+    eventually(lambda: slave.asks_app(3100, "/environment")["GREETING"].startswith("hola"), "its environment")
+
+
+def test_operations_on_one_app_are_one_after_the_other_and_those_on_others_do_not_wait(slave: AppSlave) -> None:
+    names = [f"side-{number}" for number in range(4)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        slow = {"stabilisation_seconds": 4}
+        answers = list(
+            pool.map(lambda name: slave.call("POST", "/api/apps/register", python(slave, name, **slow)), names)
+        )
+        assert [answer.status for answer in answers] == [201] * 4, answers
+        began = time.monotonic()
+        restarted = list(pool.map(lambda name: slave.patiently("POST", f"/api/apps/{name}/restart"), names))
+        took = time.monotonic() - began
+    assert [answer.status for answer in restarted] == [200] * 4
+    assert took < 4 * 4, f"side by side they take little more than one: {took:.1f} s"
+
+
+# --- the agent is killed while it registers ---
+
+
+def agent_pid(host: Host) -> int:
+    return int(host.run("systemctl show -p MainPID --value d8-agent").stdout)
+
+
+def wait_for_agent(slave: AppSlave, former_pid: int) -> None:
+    def is_back() -> bool:
+        try:
+            return (
+                agent_pid(slave.host) not in (0, former_pid)
+                and slave.call("GET", "/api/health", seconds=5).status == 200
+            )
+        except OSError:
+            return False
+
+    eventually(is_back, "the agent to be back")
+
+
+def kill_while_registering(slave: AppSlave, delay_seconds: float) -> None:
+    """Begin to register, kill the agent after the delay; after its restart the app is whole or gone."""
+    answers: list[Answer] = []
+
+    def register() -> None:
+        try:
+            answers.append(slave.call("POST", "/api/apps/register", node(slave, stabilisation_seconds=1)))
+        except OSError:
+            pass
+
+    former = agent_pid(slave.host)
+    caller = threading.Thread(target=register)
+    caller.start()
+    time.sleep(delay_seconds)
+    slave.host.kill(former)
+    caller.join(120)
+    wait_for_agent(slave, former)
+
+    def is_settled() -> bool:
+        found = slave.call("GET", "/api/apps/shop/status")
+        return found.status == 404 or found.document["problem"] is None
+
+    eventually(is_settled, f"the app to be whole or gone after a kill at {delay_seconds:.2f} s")
+    if slave.call("GET", "/api/apps/shop").status == 404:
+        assert slave.left_of("shop") == [], f"killed at {delay_seconds:.2f} s"
+    else:
+        whole = slave.status("shop")
+        assert (whole["status"], whole["enabled"]) == ("running", True), f"killed at {delay_seconds:.2f} s: {whole}"
+        slave.done("DELETE", "/api/apps/shop")
+    assert [answer.status for answer in answers] in ([], [201])
+
+
+def test_an_agent_killed_while_registering_leaves_the_app_whole_or_gone(slave: AppSlave) -> None:
+    moments = random.Random(SEED)
+    for _ in range(4):
+        kill_while_registering(slave, moments.uniform(0.05, 2.5))
+
+
+@pytest.mark.full
+def test_an_agent_killed_at_every_moment_of_a_register_leaves_the_app_whole_or_gone(slave: AppSlave) -> None:
+    for step in range(40):
+        kill_while_registering(slave, 0.05 + step * 0.06)
+
+
+def test_an_agent_killed_while_changing_leaves_one_whole_version(slave: AppSlave) -> None:
+    slave.done("POST", "/api/apps/register", node(slave, stabilisation_seconds=1), 201)
+    moments = random.Random(SEED)
+    for _ in range(3):
+        former = agent_pid(slave.host)
+
+        def change() -> None:
+            try:
+                slave.patiently("PATCH", "/api/apps/shop", {"environment": {"VERSION": "2"}, "restart": True})
+            except OSError:
+                pass
+
+        caller = threading.Thread(target=change)
+        caller.start()
+        time.sleep(moments.uniform(0.1, 1.5))
+        slave.host.kill(former)
+        caller.join(120)
+        wait_for_agent(slave, former)
+        eventually(lambda: slave.status("shop")["problem"] is None, "the change to be settled")
+        names = slave.done("GET", "/api/apps/shop")["environment_names"]
+        expected = "2" if "VERSION" in names else "1"
+        eventually(lambda version=expected: slave.asks_app(3100, "/health")["version"] == version, "that version")
+        slave.done("PATCH", "/api/apps/shop", {"environment": {"VERSION": None}, "restart": True})
+
+
+# --- many apps ---
+
+
+def register_sleepers(slave: AppSlave, count: int) -> None:
+    folder = f"{slave.home}/sleeper"
+    slave.host.run(f"mkdir -p {folder}", slave.user)
+    slave.host.push(SLEEPER.encode(), f"{folder}/main.py", owner=slave.user)
+
+    def register(number: int) -> None:
+        document = {
+            "name": f"sleeper-{number}", "kind": "python", "script": f"{folder}/main.py", "user": slave.user,
+            "working_dir": folder, "stabilisation_seconds": 0.5,
+        }  # fmt: skip
+        slave.done("POST", "/api/apps/register", document, 201)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(register, range(count)))
+
+
+def count_runs(slave: AppSlave, count: int) -> None:
+    """GET /api/apps again and again: each asks systemd once. The watcher's own looks are in the count, one in ten
+    seconds.
+    """
+    host = slave.host
+    host.push(SHIM.encode(), "/opt/shim/systemctl", mode=0o755)
+    host.push(DROP_IN.encode(), "/etc/systemd/system/d8-agent.service.d/shim.conf")
+    former = agent_pid(host)
+    host.run("systemctl daemon-reload && systemctl restart d8-agent")
+    wait_for_agent(slave, former)
+    assert len(slave.names()) == count
+    counting = "wc -l < /var/lib/d8-agent/systemctl-runs"
+    before, began = int(host.run(counting).stdout), time.monotonic()
+    for _ in range(LOOKS):
+        assert len(slave.done("GET", "/api/apps")["apps"]) == count
+    runs = int(host.run(counting).stdout) - before
+    looks_of_the_watcher = int((time.monotonic() - began) / 8) + 1
+    assert LOOKS <= runs <= LOOKS + looks_of_the_watcher
+    host.run("rm -r /etc/systemd/system/d8-agent.service.d/shim.conf /opt/shim && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.full)])
+def test_a_list_of_many_apps_runs_one_systemctl(slave: AppSlave, count: int) -> None:
+    register_sleepers(slave, count)
+    apps = slave.done("GET", "/api/apps")["apps"]
+    assert {app["status"] for app in apps} == {"running"} and len(apps) == count
+    count_runs(slave, count)
+
+
+# --- random requests from the OpenAPI ---
+
+
+def test_random_requests_from_the_openapi_meet_no_error_of_the_server(slave: AppSlave, tmp_path: Path) -> None:
+    """Everything but commands, uploads, and what ends the agent or its credentials."""
+    fuzz(slave, tmp_path, 12)
+
+
+@pytest.mark.full
+def test_many_random_requests_from_the_openapi_meet_no_error_of_the_server(slave: AppSlave, tmp_path: Path) -> None:
+    fuzz(slave, tmp_path, 150)
+
+
+def fuzz(slave: AppSlave, folder: Path, examples: int) -> None:
+    done = run_schemathesis(
+        f"https://{slave.host.address}:7600/api/openapi.json", slave.token, slave.authority, folder, examples
+    )
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    assert slave.call("GET", "/api/health").status == 200
