@@ -45,6 +45,7 @@ from slave_agent.states import AppPhase, Scope
 from slave_agent.systemd.service_config import ServiceConfig
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd_link import SystemdLink, take_systemd_link
+from slave_agent.webhook_store import WebhookStore
 
 _log = logging.getLogger("slave_agent")
 _PRIVATE_UMASK = 0o077
@@ -91,6 +92,9 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     _log_to_stderr()
     access, audit = AccessTokens(settings.state_dir), AuditLog(settings.state_dir)
     access.load()
+    webhook = WebhookStore(settings.state_dir)
+    if (problem := webhook.load()) is not None:
+        _log.error("the webhook stays off: %s", problem)
     link = take_systemd_link(os.environ, os.getpid())
     sockets = _listening_sockets(settings, link, listen)
     certificate = ServedCertificate(credentials.credentials.newest) if settings.tls else None
@@ -126,6 +130,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
             processes,
             settings.watch_seconds,
         ),
+        webhook=webhook,
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),

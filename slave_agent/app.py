@@ -22,6 +22,7 @@ from slave_agent.api.openapi import OpenApi
 from slave_agent.api.problems import problem_of, problem_reply
 from slave_agent.api.releases import releases_blueprint
 from slave_agent.api.system import system_blueprint
+from slave_agent.api.webhook import Webhook
 from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.errors import HttpProblem
 from slave_agent.routes import APP_BODY_BYTES, WEBSOCKET, Route, RouteTable
@@ -65,6 +66,7 @@ def route_table(services: Services) -> RouteTable:
     files = Files(services.settings.state_dir / "work")
     apps = Apps(services.apps)
     monitoring = Monitoring(services.monitor, services.settings, services.apps)
+    webhook = Webhook(apps, services.webhook)
     openapi = OpenApi(lambda: table.routes)
     table = RouteTable(
         (
@@ -90,6 +92,9 @@ def route_table(services: Services) -> RouteTable:
             Route("PUT", "/api/monitored", Right.OPERATE, monitoring.choose),
             Route("GET", "/api/events", Right.READ, monitoring.events),
             Route("GET", "/metrics", Right.READ, monitoring.metrics),
+            Route("POST", "/webhook/command", Right.NONE, webhook.command),
+            Route("GET", "/api/agent/webhook", Right.MANAGE, webhook.show),
+            Route("PUT", "/api/agent/webhook", Right.MANAGE, webhook.change),
             Route("GET", "/api/agent/tokens", Right.MANAGE),
             Route("PUT", "/api/agent/tokens/<name>", Right.MANAGE),
             Route("DELETE", "/api/agent/tokens/<name>", Right.MANAGE),

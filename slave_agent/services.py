@@ -16,6 +16,7 @@ from slave_agent.monitor.monitor import Monitor
 from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.privilege import Privilege
 from slave_agent.systemd.systemctl import Systemctl
+from slave_agent.webhook_store import WebhookStore
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,4 @@ class Services:
     systemctl: Systemctl
     apps: AppManager
     monitor: Monitor
+    webhook: WebhookStore

@@ -97,10 +97,17 @@ class Apps:
 
         async def answer(exchange: Exchange) -> None:
             nothing(await exchange.json(SMALL_BODY_BYTES))
-            name = exchange.path_values["name"]
-            await exchange.send(json_reply(200, await self._operate(lambda: self._act(verb)(name))))
+            await exchange.send(json_reply(200, await self.perform(verb, exchange.path_values["name"])))
 
         return answer
+
+    async def perform(self, verb: AppVerb, name: str) -> JsonObject:
+        """Given what is done and an app, do it and return the app's status. Raises AgentError."""
+        return await self._operate(lambda: self._act(verb)(name))
+
+    async def look_at(self, name: str) -> JsonObject:
+        """Given an app, return its status. Raises AgentError."""
+        return await self._look(lambda: self._manager.status(name))
 
     def _act(self, verb: AppVerb) -> Callable[[str], JsonObject]:
         return {

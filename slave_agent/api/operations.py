@@ -30,6 +30,7 @@ from slave_agent.api.app_forms import (
 )
 from slave_agent.api.dto import EnrolmentForm, Form, NoFields
 from slave_agent.api.log_forms import LogPageForm, LogStreamForm
+from slave_agent.api.webhook import CommandForm, WebhookForm
 from slave_agent.routes import WEBSOCKET
 
 
@@ -119,7 +120,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("PUT", "/api/monitored"): Operation("Choose the processes to watch", body=AnyForm, problems=(422, 502)),
     ("GET", "/api/events"): Operation("What happened to apps and processes", query=EventQueryForm, problems=(422,)),
     ("GET", "/metrics"): Operation("Numbers for Prometheus", media_type="text/plain", problems=(502,)),
-    ("POST", "/webhook/command"): Operation("A signed order from outside", body=AnyForm, problems=(404, 422, 429)),
+    ("POST", "/webhook/command"): Operation(
+        "An order about an app from whoever has the webhook's secret; signed as Standard Webhooks says",
+        AppStatusForm,
+        body=CommandForm,
+        problems=(404, 409, 422, 429, 502, 503),
+    ),
+    ("GET", "/api/agent/webhook"): Operation("Whether the webhook is on"),
+    ("PUT", "/api/agent/webhook"): Operation(
+        "Turn the webhook on with a secret, off without", body=WebhookForm, problems=(422,)
+    ),
     ("POST", "/api/agent/enroll"): Operation(
         "Give this slave credentials of its own", body=EnrolmentForm, problems=(422,)
     ),

@@ -106,7 +106,7 @@ def test_every_route_but_health_needs_the_token(own_agent: RunningAgent, service
         for token in (None, "wrong"):
             answer = ask(own_agent, route, token=token)
             if route.right is Right.NONE and token is None:
-                assert answer.status == 200
+                assert answer.status == (404 if route.rule == "/webhook/command" else 200), "which is off"
                 continue
             assert answer.status in (401, 429), (route, token)
             assert answer.headers["WWW-Authenticate"] == "Bearer"

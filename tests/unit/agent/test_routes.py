@@ -68,8 +68,8 @@ def test_flask_and_the_table_know_the_same_routes(services: Services) -> None:
     assert flask == table
 
 
-def test_only_health_is_open(services: Services) -> None:
+def test_only_health_is_open_and_the_webhook_which_has_a_secret_of_its_own(services: Services) -> None:
     routes = route_table(services).routes
-    assert {route.rule for route in routes if route.right is Right.NONE} == {"/api/health"}
+    assert {route.rule for route in routes if route.right is Right.NONE} == {"/api/health", "/webhook/command"}
     assert len({(route.method, route.rule) for route in routes}) == len(routes)
-    assert all(re.compile(r"/(api/|logs/|metrics\Z)").match(route.rule) for route in routes)
+    assert all(re.compile(r"/(api/|logs/|webhook/|metrics\Z)").match(route.rule) for route in routes)
