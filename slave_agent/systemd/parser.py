@@ -37,6 +37,7 @@ _STATES = {
 }
 _EXITED, _KILLED, _DUMPED = "1", "2", "3"  # CLD_EXITED, CLD_KILLED, CLD_DUMPED of waitid(2)
 _UNLIMITED = 2**64 - 1  # how older systemd says that nothing was measured
+_EXPOSURE = re.compile(r"exposure level for \S+: (\d{1,2}\.\d)")
 _TIMESTAMP = re.compile(r"\w{3} (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})? UTC\Z", re.ASCII)
 
 
@@ -71,6 +72,12 @@ def parse_show(text: str) -> dict[str, ServiceStatus]:
 def parse_status_output(text: str) -> ServiceStatus:
     """Given the output of `systemctl show` for one unit, return its status; UNKNOWN when the text names no unit."""
     return next(iter(parse_show(text).values()), ServiceStatus("", UnitState.UNKNOWN))
+
+
+def parse_exposure(text: str) -> Optional[float]:
+    """Given the output of `systemd-analyze security UNIT`, return its overall level, 0 to 10, or None."""
+    levels = _EXPOSURE.findall(text)
+    return float(levels[-1]) if levels else None
 
 
 def _blocks(text: str) -> Iterator[dict[str, str]]:

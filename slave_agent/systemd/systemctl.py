@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Optional, Protocol
 
 from slave_agent.systemd.errors import SystemdError
-from slave_agent.systemd.parser import SHOW_PROPERTIES, ServiceStatus, parse_show
+from slave_agent.systemd.parser import SHOW_PROPERTIES, ServiceStatus, parse_exposure, parse_show
 from slave_agent.systemd.states import UnitVerb
 
 SHOW_SECONDS = 15.0
@@ -77,6 +77,15 @@ class Systemctl:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         own = tuple(line for line in said if PurePath(path).name in line)
         return own or (() if done.exit_code == 0 else (reason_of(done),))
+
+    def exposure(self, unit: str) -> Optional[float]:
+        """Given a loaded unit, return how much of the host it reaches by systemd-analyze security: 0 (nothing) to 10.
+
+        None where it can't be told.
+        """
+        scope = ["--user"] if self.is_user else []
+        done = self._run(["systemd-analyze", *scope, "security", "--no-pager", unit], SHOW_SECONDS)
+        return parse_exposure(done.stdout)
 
     def _systemctl(self, seconds: float, *words: str) -> Finished:
         scope = ["--user"] if self.is_user else []

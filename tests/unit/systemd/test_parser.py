@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slave_agent.systemd.parser import ServiceStatus, parse_show, parse_status_output, signal_name
+from slave_agent.systemd.parser import ServiceStatus, parse_exposure, parse_show, parse_status_output, signal_name
 from slave_agent.systemd.states import UnitState
 
 SHOWN = Path(__file__).parents[2] / "fixtures" / "systemd" / "show"
@@ -92,3 +92,16 @@ def test_nothing_is_made_up_from_nonsense() -> None:
 @pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (15, "SIGTERM"), (35, "SIGRTMIN+1"), (99, "99")])
 def test_signals_have_names(number: int, name: str) -> None:
     assert signal_name(number) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("✗ PrivateNetwork= 0.5\n\n→ Overall exposure level for d8-app-a.service: 2.6 OK 🙂\n", 2.6),
+        ("-> Overall exposure level for a.service: 10.0 DANGEROUS :-(", 10.0),
+        ("Unit a.service not found.", None),
+        ("", None),
+    ],
+)
+def test_the_exposure_is_a_number(text: str, level: float | None) -> None:
+    assert parse_exposure(text) == level

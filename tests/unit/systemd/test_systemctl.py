@@ -90,3 +90,10 @@ def test_a_reload_that_fails_is_an_error() -> None:
 )
 def test_verify_tells_what_is_the_units_own(answer: CommandResult, found: tuple[str, ...]) -> None:
     assert Systemctl(Scripted(answer)).verify("/t/a.service") == found
+
+
+def test_the_exposure_is_asked_of_the_units_own_manager() -> None:
+    run = Scripted(CommandResult(0, "→ Overall exposure level for a.service: 1.4 OK", ""), CommandResult(None, "", ""))
+    systemctl = Systemctl(run, is_user=True)
+    assert (systemctl.exposure("a.service"), systemctl.exposure("a.service")) == (1.4, None)
+    assert run.calls[0] == ["systemd-analyze", "--user", "security", "--no-pager", "a.service"]
