@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support import app_cases
 from tests.support.app_slave import Answer, AppSlave, eventually, node, python
@@ -140,23 +139,6 @@ def test_operations_on_one_app_are_one_after_the_other_and_those_on_others_do_no
 # --- the agent is killed while it registers ---
 
 
-def agent_pid(host: Host) -> int:
-    return int(host.run("systemctl show -p MainPID --value d8-agent").stdout)
-
-
-def wait_for_agent(slave: AppSlave, former_pid: int) -> None:
-    def is_back() -> bool:
-        try:
-            return (
-                agent_pid(slave.host) not in (0, former_pid)
-                and slave.call("GET", "/api/health", seconds=5).status == 200
-            )
-        except OSError:
-            return False
-
-    eventually(is_back, "the agent to be back")
-
-
 def kill_while_registering(slave: AppSlave, delay_seconds: float) -> None:
     """Begin to register, kill the agent after the delay; after its restart the app is whole or gone."""
     answers: list[Answer] = []
@@ -167,13 +149,13 @@ def kill_while_registering(slave: AppSlave, delay_seconds: float) -> None:
         except OSError:
             pass
 
-    former = agent_pid(slave.host)
+    former = slave.agent_pid()
     caller = threading.Thread(target=register)
     caller.start()
     time.sleep(delay_seconds)
     slave.host.kill(former)
     caller.join(120)
-    wait_for_agent(slave, former)
+    slave.wait_for_agent(former)
 
     def is_settled() -> bool:
         found = slave.call("GET", "/api/apps/shop/status")
@@ -205,7 +187,7 @@ def test_an_agent_killed_while_changing_leaves_one_whole_version(slave: AppSlave
     slave.done("POST", "/api/apps/register", node(slave, stabilisation_seconds=1), 201)
     moments = random.Random(SEED)
     for _ in range(3):
-        former = agent_pid(slave.host)
+        former = slave.agent_pid()
 
         def change() -> None:
             try:
@@ -218,7 +200,7 @@ def test_an_agent_killed_while_changing_leaves_one_whole_version(slave: AppSlave
         time.sleep(moments.uniform(0.1, 1.5))
         slave.host.kill(former)
         caller.join(120)
-        wait_for_agent(slave, former)
+        slave.wait_for_agent(former)
         eventually(lambda: slave.status("shop")["problem"] is None, "the change to be settled")
         names = slave.done("GET", "/api/apps/shop")["environment_names"]
         expected = "2" if "VERSION" in names else "1"
@@ -252,9 +234,9 @@ def count_runs(slave: AppSlave, count: int) -> None:
     host = slave.host
     host.push(SHIM.encode(), "/opt/shim/systemctl", mode=0o755)
     host.push(DROP_IN.encode(), "/etc/systemd/system/d8-agent.service.d/shim.conf")
-    former = agent_pid(host)
+    former = slave.agent_pid()
     host.run("systemctl daemon-reload && systemctl restart d8-agent")
-    wait_for_agent(slave, former)
+    slave.wait_for_agent(former)
     assert len(slave.names()) == count
     counting = "wc -l < /var/lib/d8-agent/systemctl-runs"
     before, began = int(host.run(counting).stdout), time.monotonic()

@@ -21,7 +21,7 @@ KINDS: dict[str, tuple[Callable[[AppSlave], Document], int | None]] = {
 def an_app_lives_from_register_to_delete(slave: AppSlave, kind: str) -> None:
     """Register; the pid exists; stop, it is gone; start; restart, a new pid; ten lines of log; delete, nothing left."""
     make, port = KINDS[kind]
-    document = make(slave)
+    document = make(slave) | {"stabilisation_seconds": 1}
     name = document["name"]
 
     registered = slave.done("POST", "/api/apps/register", document, 201)

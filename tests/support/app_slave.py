@@ -77,7 +77,28 @@ class AppSlave:
         """The names of all apps."""
         return [app["name"] for app in self.done("GET", "/api/apps")["apps"]]
 
+    def wait_for_agent(self, former_pid: int = 0) -> None:
+        """Wait until the agent answers; as another process than the former one, where that is given."""
+
+        def is_back() -> bool:
+            try:
+                return self.call("GET", "/api/health", seconds=5).status == 200
+            except OSError:
+                return False
+
+        eventually(lambda: not former_pid or self.agent_pid() not in (0, former_pid), "a new process of the agent")
+        eventually(is_back, "the agent to answer", 120)
+
+    def wait_for_status(self, name: str, status: str) -> Document:
+        """Wait until an app has that status; return its AppStatus."""
+        eventually(lambda: self.status(name)["status"] == status, f"{name} to be {status}")
+        return self.status(name)
+
     # --- on the host ---
+
+    def agent_pid(self) -> int:
+        """The pid of the agent's unit; 0 while there is none."""
+        return int(self.host.run("systemctl show -p MainPID --value d8-agent").stdout)
 
     @property
     def home(self) -> str:
