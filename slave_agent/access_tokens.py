@@ -20,6 +20,7 @@ from slave_agent.token_hashes import problem_with_hash
 FILE_NAME = "access_tokens.json"
 TOKENS_AT_MOST = 50
 TOKEN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
+RESERVED_NAMES = frozenset({"master", "installer", "webhook", "unknown"})  # what the audit log calls others
 _LOOK_AT_DISK = "Look at the disk of this slave."
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, request
 from marshmallow import fields, validate
 
-from slave_agent.access_tokens import TOKEN_NAME
+from slave_agent.access_tokens import RESERVED_NAMES, TOKEN_NAME
 from slave_agent.api.dto import Form, checked, nothing
 from slave_agent.api.exchange import parse_json
 from slave_agent.api.query import whole_number
@@ -48,6 +48,8 @@ def access_blueprint(services: Services) -> Blueprint:
             raise HttpProblem(
                 422, "the name must be 1 to 48 of a-z, 0-9, - and _", "It begins with a letter or a digit."
             )
+        if name in RESERVED_NAMES:
+            raise HttpProblem(422, f"the name {name} means somebody else in the audit log", "Use another one.")
         values: dict[str, Any] = checked(GrantForm(), parse_json(request.get_data()))
         sha256 = values["token_sha256"]
         if any(one.token_sha256 == sha256 for one in services.credentials.credentials.accepted):

@@ -89,6 +89,7 @@ def test_a_token_survives_kill_9_and_its_text_is_nowhere_on_the_disk(own_agent: 
     ("path", "body"),
     [
         ("/api/agent/tokens/UPPER", {"scope": "read", "token_sha256": "a" * 63 + "b"}),
+        ("/api/agent/tokens/master", {"scope": "read", "token_sha256": "a" * 63 + "b"}),
         ("/api/agent/tokens/..", {"scope": "read", "token_sha256": "a" * 63 + "b"}),
         ("/api/agent/tokens/ci", {"scope": "everything", "token_sha256": "a" * 63 + "b"}),
         ("/api/agent/tokens/ci", {"scope": ["read"], "token_sha256": "a" * 63 + "b"}),
