@@ -174,6 +174,10 @@ uninstall_by_hand() {
         say 'Nothing of D8 is installed here.' 'Aquí no hay nada de D8 instalado.'
         return 0
     fi
+    if [ -t 0 ] && ! agrees 'Remove the agent, its apps, settings and tokens from this host?' \
+        '¿Quitar de este equipo el agente, sus apps, sus ajustes y sus tokens?'; then
+        stop_with 1 'Nothing was done.' 'No se ha hecho nada.'
+    fi
     LAUNCHER=$(find "$OPT/releases" -maxdepth 2 -name d8-activate 2>/dev/null | head -n 1)
     remove_everything || stop_with 1 '%s\n%s' '%s\n%s' "${PROBLEM:-}" "${HINT:-}"
     [ -n "$LAUNCHER" ] || rm -rf "$OPT" "$ETC"

@@ -8,6 +8,10 @@ name_host() { # sets ADDRESSES and SLAVE_ID, as the master names its slaves
 }
 
 make_credentials() { # the token, and a certificate that signs itself unless one was brought
+    if [ -n "$TOKEN_FILE" ] && [ -e "$TOKEN_FILE" ]; then
+        stop_with 2 '%s is there already: name a file for the new token, or remove it.' \
+            '%s ya existe: diga un fichero para el token nuevo, o bórrelo.' "$TOKEN_FILE"
+    fi
     step 'Making the token and the certificate' 'Creando el token y el certificado'
     "$PYTHON" -I -c '
 import secrets, sys

@@ -60,9 +60,11 @@ def decide(seen: Situation) -> GuardAction:
 
 
 def _before_handover(seen: Situation) -> GuardAction:
-    """Installed or staged: whoever answered before stays. What nobody goes on with does not stay where nothing was."""
+    """Installed or staged: whoever answered before stays. What nobody goes on with does not stay beside him."""
     if seen.falls_back_to is Fallback.NOTHING:
         return GuardAction.REMOVE if seen.is_overdue else GuardAction.WAIT
+    if seen.falls_back_to is Fallback.RELEASE and seen.is_overdue:
+        return GuardAction.RETURN_TO_RELEASE
     if seen.answering in (Mode.BOOTSTRAP, Mode.AGENT):
         return GuardAction.WAIT
     if not seen.is_missing:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from slave_agent.activation import clock
 from slave_agent.activation.agent_user import find_agent_user
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
@@ -20,6 +21,7 @@ from slave_agent.activation.states import Phase, Scope
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+BEGUN_WITHIN_SECONDS = 15.0
 PIECE_BYTES = 1024 * 1024
 PREPARING, STAGED, FAILED = "preparing", "staged", "failed"
 
@@ -39,10 +41,9 @@ def accept_update(activation: Activation, name: str) -> dict[str, Any]:
         manifest = _take_over(layout, name)
         if manifest.commit == record.confirmed_commit:
             raise ActivationError("This release runs already.", "Nothing needs to be done.")
-        write_json(
-            state_file(layout),
-            {"state": PREPARING, "commit": manifest.commit, "issued": manifest.issued, "reason": None, "hint": None},
-        )
+        since = {"boot_id": clock.boot_id(), "accepted_boottime_seconds": clock.boottime_seconds()}
+        known = {"state": PREPARING, "commit": manifest.commit, "issued": manifest.issued, **since}
+        write_json(state_file(layout), {**known, "reason": None, "hint": None})
     activation.keeper.detach("update", "--wait")
     return {"accepted": True, "commit": manifest.commit}
 
@@ -57,6 +58,26 @@ def update_state(layout: Layout) -> dict[str, Any] | None:
     with suppress(OSError, ValueError):
         return read_json(state_file(layout))
     return None
+
+
+def reported_update(activation: Activation) -> dict[str, Any] | None:
+    """What became of the last update, as others are told; one whose worker was killed has failed."""
+    known = update_state(activation.layout)
+    if known is None:
+        return None
+    shown = {name: known.get(name) for name in ("state", "commit", "reason", "hint")}
+    if known.get("state") == PREPARING and _was_killed(activation, known):
+        shown.update(state=FAILED, reason="The preparation of the release was interrupted.", hint="Send it again.")
+    return shown
+
+
+def _was_killed(activation: Activation, known: dict[str, Any]) -> bool:
+    """Whether nobody works on it, though somebody should have begun by now."""
+    with activation.store.updating() as nobody_does:
+        if not nobody_does:
+            return False
+    age = clock.boottime_seconds() - float(known.get("accepted_boottime_seconds") or 0.0)
+    return known.get("boot_id") != clock.boot_id() or age > BEGUN_WITHIN_SECONDS
 
 
 def incoming_folder(layout: Layout) -> Path:

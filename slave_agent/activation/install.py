@@ -23,7 +23,7 @@ from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase,
 
 CODE = ("__init__.py", "activation", "privileged", "systemd")
 
-UNFINISHED_SECONDS = 600.0  # so long an installation that nobody goes on with stays where nothing was before
+UNFINISHED_SECONDS = 600.0  # so long a release that nobody goes on with stays beside another one, or beside nothing
 
 
 def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _record_beside(layout: Layout, settings: InstallSettings, before: Record | N
         falls_back_to=Fallback.RELEASE,
         step=None,
         boot_id=clock.boot_id(),
-        deadline_boottime_seconds=None,
+        deadline_boottime_seconds=clock.boottime_seconds() + UNFINISHED_SECONDS,
         misses=0,
         failed_starts=0,
         reason=None,

@@ -94,6 +94,8 @@ def _act(activation: Activation, record: Record, action: GuardAction, answer: An
 
 
 def _why(record: Record, answer: Answer) -> str:
+    if record.phase in (Phase.INSTALLED, Phase.STAGED):
+        return "nobody went on with the release that was laid out"
     if record.boot_id != clock.boot_id():
         return "the machine rebooted before the agent was confirmed"
     if answer.mode is Mode.NOBODY or answer.mode is Mode.STRANGER:

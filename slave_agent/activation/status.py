@@ -7,7 +7,7 @@ from typing import Any
 from slave_agent.activation import clock, facts
 from slave_agent.activation.commands import Runner
 from slave_agent.activation.context import Activation
-from slave_agent.activation.incoming import update_state
+from slave_agent.activation.incoming import reported_update
 from slave_agent.activation.persistence import choose_scope
 
 
@@ -32,7 +32,7 @@ def status(activation: Activation) -> dict[str, Any]:
         "previous_commit": record.previous_commit,
         "reason": record.reason,
         "port": record.port,
-        "update": update_state(activation.layout),
+        "update": reported_update(activation),
         "can_be_updated": activation.layout.release_key.exists(),
         "seconds_left": None if deadline is None else max(0.0, round(deadline - clock.boottime_seconds(), 1)),
         "swap_is_running": activation.store.is_swapping(),

@@ -52,6 +52,8 @@ def releases_blueprint(services: Services) -> Blueprint:
     def roll_back() -> tuple[JsonObject, int]:
         nothing(parse_json(request.get_data()))
         known = _ask(services, ActivationVerb.STATUS)
+        if known.get("phase") != "confirmed":
+            raise HttpProblem(409, "an update is under way on this slave", "Wait for its end, or update it again.")
         if not known.get("previous_commit"):
             raise HttpProblem(409, "there is no earlier release to go back to", "Update or build this slave instead.")
         _ask(services, ActivationVerb.ROLLBACK)

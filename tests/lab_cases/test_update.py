@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support.master import Master, git
 
 CONFIRM_SECONDS = "20"
 SECONDS_A_HOST = 200
+SEED = 7600
 
 
 @pytest.fixture
@@ -116,6 +118,83 @@ def test_a_slave_without_root_is_updated_and_rolled_back(master: Master, lab: La
         assert running(master, host) == first
     finally:
         lab.remove(host)
+
+
+# --- kill -9 ---
+
+STEPS = {
+    # what the command says when a step begins, and who lives at that step
+    "sending release": ("master", "agent", "helper"),
+    "the slave prepares it": ("master", "agent", "activation"),
+    "giving the port": ("master", "agent", "activation", "helper"),
+    "proving the new release": ("master", "agent"),
+}
+VICTIMS = {
+    "agent": "systemctl show -p MainPID --value d8-agent.service | grep -vx 0",
+    "activation": "for _ in $(seq 200); do pgrep -f '[d]8-activate (update|swap)' && break; sleep 0.02; done",
+    "helper": "for _ in $(seq 200); do pgrep -f '[d]8-helper' && break; sleep 0.02; done",
+}
+EVERY = [(step, victim) for step, victims in STEPS.items() for victim in victims]
+SEEDED = [(step, random.Random(f"{SEED}-{step}").choice(victims)) for step, victims in STEPS.items()]
+
+
+def kill_at(master: Master, host: Host, first: str, step: str, victim: str) -> None:
+    """Begin an update and kill -9 the victim when the step begins: within the timeout a release of ours answers, the
+    slave comes to rest by itself, and the next update brings it to the new one."""
+    second = master.commit()
+    command = master.start("update", "--all", "--yes")
+    assert command.stderr is not None
+    try:
+        for line in command.stderr:
+            if step in line:
+                break
+        else:
+            pytest.fail(f"it never came to: {step}")
+        if victim == "master":
+            command.kill()
+        else:
+            host.run(f"for pid in $({VICTIMS[victim]}); do kill -9 $pid; done", check=False)
+        killed = time.monotonic()
+        command.communicate(timeout=240)
+    finally:
+        command.kill()
+        command.communicate()
+
+    def commit_now() -> str | None:
+        known = json.loads(host.run("python3 -I /opt/d8-agent/control/d8-activate status", check=False).stdout or "{}")
+        return known.get("answering", {}).get("commit")
+
+    if victim == "master":
+        left = killed + int(CONFIRM_SECONDS) + 5 - time.monotonic()
+        assert wait_until(lambda: commit_now() in (first, second), left), "locked out"
+    assert wait_until(
+        lambda: is_settled_on(master, host, first) or is_settled_on(master, host, second) or is_staged(host),
+        3 * int(CONFIRM_SECONDS),
+        pause=1,
+    )
+    assert update(master, "--all")[host.address]["state"] in ("updated", "already")
+    assert running(master, host) == second and is_settled_on(master, host, second)
+
+
+def is_staged(host: Host) -> bool:
+    """Whether a tried release waits beside the running one, until somebody goes on or ten minutes have passed."""
+    known = json.loads(host.run("python3 -I /opt/d8-agent/control/d8-activate status").stdout)
+    return known["phase"] in ("installed", "staged") and known["answering"]["commit"] == known["confirmed_commit"]
+
+
+@pytest.mark.parametrize(("step", "victim"), SEEDED)
+def test_one_process_killed_at_each_step_locks_nobody_out(
+    master: Master, bare_host: Host, built: str, step: str, victim: str
+) -> None:
+    kill_at(master, bare_host, built, step, victim)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("step", "victim"), [case for case in EVERY if case not in SEEDED])
+def test_any_process_killed_at_any_step_locks_nobody_out(
+    master: Master, bare_host: Host, built: str, step: str, victim: str
+) -> None:
+    kill_at(master, bare_host, built, step, victim)
 
 
 BROKEN = {

@@ -18,7 +18,14 @@ from slave_agent.activation import incoming
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import write_json
-from slave_agent.activation.incoming import accept_update, incoming_folder, open_incoming, state_file, update_state
+from slave_agent.activation.incoming import (
+    accept_update,
+    incoming_folder,
+    open_incoming,
+    reported_update,
+    state_file,
+    update_state,
+)
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.manifest import PURPOSE
 from slave_agent.activation.record import Record, RecordStore
@@ -120,6 +127,17 @@ def test_anything_else_is_refused_and_leaves_nothing(
         accept_update(activation, send(activation, **changes))
     assert activation.keeper.detached == []  # type: ignore[attr-defined]
     assert update_state(activation.layout) is None
+
+
+def test_a_worker_that_was_killed_is_told_as_a_failure(activation: Activation, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reported_update(activation) is None
+    accept_update(activation, send(activation))
+    assert reported_update(activation) == {"state": "preparing", "commit": COMMIT, "reason": None, "hint": None}
+    later = incoming.clock.boottime_seconds() + 3600
+    monkeypatch.setattr(incoming.clock, "boottime_seconds", lambda: later)
+    with activation.store.updating():  # somebody is at it
+        assert (reported_update(activation) or {})["state"] == "preparing"
+    assert (reported_update(activation) or {})["state"] == "failed"
 
 
 def test_a_recording_is_refused(activation: Activation) -> None:
