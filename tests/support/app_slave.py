@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Answer:
     """One HTTP answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     document: Any
 
 
@@ -54,7 +54,7 @@ class AppSlave:
         finally:
             connection.close()
         is_json = "json" in response.headers.get("Content-Type", "")
-        return Answer(response.status, dict(response.headers), json.loads(text) if is_json else text.decode())
+        return Answer(response.status, response.headers, json.loads(text) if is_json else text.decode())
 
     def patiently(self, method: str, path: str, document: object = None) -> Answer:
         """Send a request, again after the second in which the app takes no other."""
