@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab_cases.test_docker import BASE_IMAGE
 from tests.support.handover import wait_until
 from tests.support.master import Master, git
 
@@ -118,6 +120,18 @@ def test_a_slave_without_root_is_updated_and_rolled_back(master: Master, lab: La
         assert running(master, host) == first
     finally:
         lab.remove(host)
+
+
+def test_a_slave_in_a_container_is_updated_and_rolled_back(master: Master, lab: Lab, docker_host: Host) -> None:
+    docker_host.run("until docker info >/dev/null 2>&1; do sleep 0.5; done", timeout_seconds=60)
+    with subprocess.Popen(["tar", "-C", str(lab.base_tree()), "-c", "."], stdout=subprocess.PIPE) as tar:
+        docker_host.run(["docker", "import", "-", BASE_IMAGE], input=tar.stdout, timeout_seconds=180)
+    own = {"D8_STRATEGIES": "docker", "D8_DOCKER_BASE_IMAGE": BASE_IMAGE}
+    with_docker = Master(master.folder, master.address, {**master.extra, **own}, master.checkout)
+    first = build(with_docker, docker_host)
+    goes_there_and_back(with_docker, docker_host, first)
+    images = docker_host.run("docker image ls --format '{{.Tag}}' localhost/d8-agent").stdout.split()
+    assert first in images and len(images) == 2
 
 
 # --- kill -9 ---
