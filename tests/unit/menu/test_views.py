@@ -109,7 +109,7 @@ def test_a_slave_that_answers_shows_what_is_wrong_with_it(commit: str, survives_
     shown = io.StringIO()
     draw_slave(Screen(str, Console(file=shown, width=100, theme=THEME)), status, None)
     text = shown.getvalue()
-    assert ("runs commit ffffffffff" in text and "(option 11)" in text) is (commit != COMMIT)
+    assert ("runs commit ffffffffff" in text and "(option 15)" in text) is (commit != COMMIT)
     assert ("reboot" in text.lower().partition("survives a reboot")[2]) is not survives_reboot
 
 
