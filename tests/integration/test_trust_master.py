@@ -25,6 +25,7 @@ from d8.actions.workplace import Workplace
 from d8.errors import Refused, SlaveUnreachable, UsageError
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.registry import Registry
+from d8.fleet.trust import FleetAuthority
 from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, running_agent
 from tests.support.fakes import make_settings, make_slave
@@ -102,7 +103,11 @@ def killed_at(owner: Any, name: str, comes_first: bool) -> Callable[[], None]:
         raise Killed
 
     patched.setattr(owner, name, killed)
-    return lambda: context.__exit__(None, None, None)
+
+    def undo() -> None:
+        context.__exit__(None, None, None)
+
+    return undo
 
 
 POINTS = [
@@ -283,7 +288,7 @@ def test_the_doctor_notices_a_lost_and_a_foreign_authority(workplace: Workplace,
         (pki / name).unlink()
     lost = check_trust(workplace, NOW)[0]
     assert (lost.state, slave.slave_id in str(lost.outcome)) == (CheckState.FAILED, True)
-    rotation.FleetAuthority(pki).certificate  # noqa: B018  somebody generates another one
+    FleetAuthority(pki).certificate  # noqa: B018  somebody generates another one
     assert check_trust(workplace, NOW)[0].state is CheckState.FAILED
     rotate(workplace, slave)  # the pin, not the authority, lets the master in: so it can mend this
     assert {check.state for check in check_trust(workplace, NOW)} == {CheckState.OK}
