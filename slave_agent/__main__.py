@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -36,7 +37,7 @@ from slave_agent.monitor.presence import AppProcesses
 from slave_agent.monitor.reconcile import reconcile
 from slave_agent.orchestrator.app_store import AppStore
 from slave_agent.orchestrator.assembly import build_apps
-from slave_agent.privilege_choice import privilege_for
+from slave_agent.privilege_choice import log_what_is_missing, privilege_for
 from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
@@ -143,6 +144,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
     if listen is None:  # an agent that is tried beside the running one leaves the apps alone
         services.apps.recovery.start()
+        threading.Thread(target=lambda: log_what_is_missing(privilege.permissions()), daemon=True).start()
         services.monitor.watcher.start()
     server.run(sockets=sockets)
 

@@ -19,6 +19,7 @@ from slave_agent.api.log_stream import LogStream
 from slave_agent.api.logs import Logs
 from slave_agent.api.monitor import Monitoring
 from slave_agent.api.openapi import OpenApi
+from slave_agent.api.permissions import Permissions
 from slave_agent.api.problems import problem_of, problem_reply
 from slave_agent.api.releases import releases_blueprint
 from slave_agent.api.system import system_blueprint
@@ -77,6 +78,7 @@ def route_table(services: Services) -> RouteTable:
             Route("PUT", "/api/files/<name>", Right.EXECUTE, files.upload),
             Route("GET", "/api/version", Right.READ),
             Route("GET", "/api/system", Right.READ),
+            Route("GET", "/api/permissions", Right.READ, Permissions(services.privilege).answer),
             Route("GET", "/api/openapi.json", Right.READ, openapi.answer),
             Route("GET", "/api/apps", Right.READ, apps.list),
             Route("POST", "/api/apps/register", Right.OPERATE, apps.register, APP_BODY_BYTES),

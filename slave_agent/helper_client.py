@@ -59,6 +59,8 @@ class HelperClient:
                 connection.sendall(line)
                 with connection.makefile("rb") as lines:
                     return lines.readline(_LONGEST_ANSWER_BYTES)
+        except (ConnectionResetError, BrokenPipeError, BlockingIOError):
+            raise
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise PermissionMissing(f"there is no root helper at {self.path}", f"Run: {_SWITCH_ON}") from error
         except PermissionError as error:
@@ -66,6 +68,8 @@ class HelperClient:
             raise PermissionMissing(f"the root helper at {self.path} is closed to this agent", hint) from error
         except TimeoutError as error:
             raise PrivilegeUnavailable(f"root's helper gave no answer within {answer_seconds:g} s", _LOOK) from error
+        except OSError as error:
+            raise PrivilegeUnavailable(f"root's helper can't be asked: {error}", _LOOK) from error
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         answer = read_answer(line)

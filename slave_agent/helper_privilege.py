@@ -23,6 +23,7 @@ from slave_agent.systemd.states import UnitVerb
 from slave_agent.systemd.unit_files import UnitFileState
 
 LONG_SECONDS = 90.0  # the helper's own life is shorter
+SHORT_SECONDS = 10.0
 REFUSED = "refused"
 
 Report = Callable[[Permission, JsonObject, JsonObject], PermissionReport]
@@ -70,16 +71,16 @@ class HelperPrivilege:
     def permissions(self) -> PermissionReport:
         name = "root-helper"
         try:
-            self._ask("ping")
-            users, sudoers = self._ask("users"), self._ask("sudoers")
+            self._ask("ping", SHORT_SECONDS)
+            users, sudoers = self._ask("users", SHORT_SECONDS), self._ask("sudoers", SHORT_SECONDS)
         except AgentError as error:
             command = "sudo systemctl enable --now d8-helper.socket"
             return self._report(Permission(name, False, str(error.message), command), {}, {})
         return self._report(Permission(name, True, "root's helper answers"), users, sudoers)
 
-    def _ask(self, verb: str, **fields: Any) -> JsonObject:
+    def _ask(self, verb: str, answer_seconds: float = LONG_SECONDS, **fields: Any) -> JsonObject:
         """Raises PermissionMissing, PrivilegeUnavailable or OperationRefused."""
-        answer = self._helper.ask({"verb": verb, **fields}, LONG_SECONDS)
+        answer = self._helper.ask({"verb": verb, **fields}, answer_seconds)
         if answer.get("ok") is True:
             return answer
         error, hint = str(answer.get("error", "root's helper refused")), str(answer.get("hint", ""))

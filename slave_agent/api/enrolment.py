@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from slave_agent.api.dto import enrolment, nothing
 from slave_agent.api.exchange import parse_json
-from slave_agent.errors import CredentialsError, HttpProblem
+from slave_agent.errors import AgentError, CredentialsError, HttpProblem
 from slave_agent.models import Credential, JsonObject
 from slave_agent.services import Services
 from slave_agent.states import ActivationVerb, CredentialKind
@@ -50,10 +50,20 @@ def enrolment_blueprint(services: Services) -> Blueprint:
     @routes.post("/uninstall")
     def uninstall() -> tuple[JsonObject, int]:
         nothing(parse_json(request.get_data()))
+        apps = _count_of_apps(services)
         services.activation.ask(ActivationVerb.UNINSTALL)
-        return {"accepted": True}, 202
+        return {"accepted": True, "apps_removed": apps}, 202
 
     return routes
+
+
+def _count_of_apps(services: Services) -> int | None:
+    """How many apps go with the agent; None where that can't be told, which is no reason to stay."""
+    try:
+        return len(services.privilege.installed())
+    except AgentError as error:
+        _log.warning("the apps could not be counted: %s", error)
+        return None
 
 
 def _presented() -> Credential:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
-from slave_agent.models import JsonObject
+from slave_agent.api.exchange import Exchange
+from slave_agent.api.problems import json_reply
 from slave_agent.privilege import Privilege
+from slave_agent.routes import SMALL_BODY_BYTES
 
 
-def permissions_blueprint(privilege: Privilege) -> Blueprint:
-    """Given who does what the agent may not, return the routes."""
-    routes = Blueprint("permissions", __name__)
+class Permissions:
+    """Given who does what the agent may not. One look at a time: it asks root's helper and systemd."""
 
-    @routes.get("/api/permissions")
-    def permissions() -> JsonObject:
-        return privilege.permissions().as_json()
+    def __init__(self, privilege: Privilege) -> None:
+        self._privilege = privilege
+        self._looks = ThreadPoolExecutor(1, "permissions")
 
-    return routes
+    async def answer(self, exchange: Exchange) -> None:
+        """GET /api/permissions."""
+        await exchange.body(SMALL_BODY_BYTES)
+        report = await asyncio.get_running_loop().run_in_executor(self._looks, self._privilege.permissions)
+        await exchange.send(json_reply(200, report.as_json()))

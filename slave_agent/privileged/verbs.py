@@ -55,12 +55,6 @@ def _begun(verb: str) -> Callable[[], Answer]:
     return begin
 
 
-def _uninstall() -> Answer:
-    """The apps go with the agent: the answer says how many there are."""
-    apps = len(app_verbs.installed()["names"])
-    return {**_begun("uninstall")(), "apps": apps}
-
-
 NAME = {"name": str}
 DOCUMENT: Mapping[str, type] = {"document": dict}
 KEEP: Mapping[str, type] = {"keep_environment": bool}
@@ -69,7 +63,7 @@ VERBS: dict[str, Verb] = {
     "ping": Verb(_ping),
     "confirm": Verb(_confirm),
     "return-to-bootstrap": Verb(_begun("return-to-bootstrap")),
-    "uninstall": Verb(_uninstall),
+    "uninstall": Verb(_begun("uninstall")),
     "check": Verb(app_verbs.check, DOCUMENT, KEEP),
     "install-unit": Verb(app_verbs.install_unit, DOCUMENT, KEEP),
     "restore-unit": Verb(app_verbs.restore_unit, NAME),
