@@ -28,9 +28,19 @@ def everything_on(screen: pyte.HistoryScreen) -> str:
 
 
 class Terminal:
-    """A program in a terminal. Given the words after start_d8.py, a folder for its state, and more environment."""
+    """A program in a terminal. Given the words after start_d8.py, a folder for its state, and more environment;
+    `checkout` is whose start_d8.py it is.
+    """
 
-    def __init__(self, *words: str, folder: Path, columns: int = COLUMNS, lines: int = LINES, **environ: str) -> None:
+    def __init__(
+        self,
+        *words: str,
+        folder: Path,
+        columns: int = COLUMNS,
+        lines: int = LINES,
+        checkout: Path = PROJECT,
+        **environ: str,
+    ) -> None:
         self.screen, self._stream = new_screen(columns, lines)
         self.raw = b""
         own = {
@@ -44,7 +54,7 @@ class Terminal:
         }
         self.process = pexpect.spawn(
             sys.executable,
-            [str(PROJECT / "start_d8.py"), *words],
+            [str(checkout / "start_d8.py"), *words],
             env={**os.environ, **own, **environ},
             dimensions=(lines, columns),
             timeout=30,
