@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from slave_agent.bootstrap.port_owner import listeners_on
 from slave_agent.orchestrator.errors import AgentStops, AppError, DidNotStayUp, Failure
 from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.stability import Verdict, how_it_ended, verdict
@@ -17,6 +18,7 @@ from slave_agent.systemd.states import UnitState, UnitVerb
 from slave_agent.systemd.systemctl import Systemctl
 
 START_SECONDS = 30.0
+LISTEN_SECONDS = 20.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 0.5
 _PAUSE_GROWTH = 1.5
@@ -45,12 +47,14 @@ class Lifecycle:
         log_tail: LogTail,
         is_stopping: Callable[[], bool],
         clock: Clock | None = None,
+        is_listening: Callable[[int], bool] = lambda port: bool(listeners_on(port)),
     ) -> None:
         self._privilege = privilege
         self._systemctl = systemctl
         self._log_tail = log_tail
         self._is_stopping = is_stopping
         self._clock = clock or Clock()
+        self._is_listening = is_listening
 
     def look(self, name: str) -> ServiceStatus:
         """Given an app's name, return what systemd says of its unit."""
@@ -100,7 +104,8 @@ class Lifecycle:
         outcome = self._privilege.act(verb, config.name)
         first: ServiceStatus | None = None
         give_up = self._clock.now() + START_SECONDS
-        up_until = 0.0
+        up_until = listen_until = 0.0
+        has_begun = False
         pause = _FIRST_PAUSE_SECONDS
         while True:
             seen = self.look(config.name)
@@ -108,14 +113,23 @@ class Lifecycle:
             if found is Verdict.DOWN or (found is Verdict.ON_THE_WAY and self._clock.now() > give_up):
                 raise self._failure(config.name, seen, since, outcome.message)
             if found is Verdict.UP and first is None:
-                first, up_until = seen, self._clock.now() + config.stabilisation_seconds
-            left = up_until - self._clock.now() if first is not None else pause
-            if first is not None and left <= 0:
+                first, listen_until = seen, self._clock.now() + LISTEN_SECONDS
+            if first is not None and not has_begun:
+                has_begun = self._has_begun(config, listen_until)
+                up_until = self._clock.now() + config.stabilisation_seconds
+            left = up_until - self._clock.now() if has_begun else pause
+            if has_begun and left <= 0:
                 return seen
             if self._is_stopping():
                 raise AgentStops(f"the agent stops while {config.name} is starting", "Ask again once it is back.")
             self._clock.sleep(max(0.01, min(pause, left)))
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
+
+    def _has_begun(self, config: ServiceConfig, listen_until: float) -> bool:
+        """Whether the time counts in which an app has to stay up. One with a port is given time to listen there first:
+        on a slow machine it would otherwise count as up before it has read its own code.
+        """
+        return config.port is None or self._is_listening(config.port) or self._clock.now() >= listen_until
 
     def _failure(self, name: str, seen: ServiceStatus, since: str, message: str) -> DidNotStayUp:
         log = self._log_tail.last_words(name, since)

@@ -62,6 +62,10 @@ class Slave:
     clock: StillClock = field(default_factory=StillClock)
     log: ScriptedLog = field(default_factory=ScriptedLog)
     is_stopping: bool = False
+    listens_at: float = 0.0
+
+    def listens(self, port: int) -> bool:
+        return self.clock.seconds >= self.listens_at
 
     def __post_init__(self) -> None:
         self.again()
@@ -73,7 +77,7 @@ class Slave:
         clock = Clock(self.clock.now, self.clock.sleep)
         machine: Any = self.machine
         log: Any = self.log
-        lifecycle = Lifecycle(machine, machine, log, lambda: self.is_stopping, clock)
+        lifecycle = Lifecycle(machine, machine, log, lambda: self.is_stopping, clock, self.listens)
         self.recovery = Recovery(self.store, machine, lifecycle, turns, self.clock.sleep)
         self.apps = AppManager(
             self.store, machine, machine, lifecycle, log, turns, self.recovery, lambda apps: {}, reconcile

@@ -52,6 +52,20 @@ def test_an_app_that_does_not_stay_up_is_gone_and_says_why(slave: Slave) -> None
     assert slave.store.names() == [] and slave.machine.units == {}
 
 
+def test_the_time_to_stay_up_counts_once_an_app_listens_on_its_port(slave: Slave) -> None:
+    slave.listens_at = slave.clock.seconds + 10
+    began = slave.clock.seconds
+    slave.apps.register(DOCUMENT | {"port": 3000})
+    assert 13 <= slave.clock.seconds - began < 14.1
+
+
+def test_an_app_that_never_listens_on_its_port_but_stays_up_is_registered(slave: Slave) -> None:
+    slave.listens_at = slave.clock.seconds + 1000
+    began = slave.clock.seconds
+    assert slave.apps.register(DOCUMENT | {"port": 3000})["state"] == "active"
+    assert slave.clock.seconds - began < 25
+
+
 def test_a_name_is_given_once(registered: Slave) -> None:
     with pytest.raises(NameTaken, match="shop already"):
         registered.apps.register(DOCUMENT)
