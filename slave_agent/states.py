@@ -62,7 +62,7 @@ class ActivationVerb(StrEnum):
     CONFIRM = "confirm"
     UNINSTALL = "uninstall"
     RETURN_TO_BOOTSTRAP = "return-to-bootstrap"
-    STATUS = "status"
+    RELEASES = "releases"
     UPDATE = "update"
     HANDOVER = "handover"
     ROLLBACK = "rollback"

@@ -24,6 +24,7 @@ from d8.models import Slave
 from d8.settings import Settings
 
 Tell = Callable[[Slave, Message], None]
+PREPARING_POLL_SECONDS = 1.5
 BUILD_IT = "Build it once more (option 11); from then on it can be updated."
 
 
@@ -117,7 +118,7 @@ class SlaveUpdate:
                     return
                 if incoming.state == "failed":
                     raise BuildFailed("{said}", "{advice}", said=incoming.reason, advice=incoming.hint)
-            self._tools.sleep(POLL_SECONDS)
+            self._tools.sleep(PREPARING_POLL_SECONDS)
         raise BuildFailed("the slave did not get ready with the new release in time", "Look at its load and its disk.")
 
     def _take_over(self, commit: str, seconds: float, known: Releases) -> None:

@@ -30,7 +30,7 @@ from slave_agent.activation.rollback import roll_back
 from slave_agent.activation.settings import InstallSettings, parse_install_settings
 from slave_agent.activation.stage import stage
 from slave_agent.activation.states import Scope
-from slave_agent.activation.status import probe, status
+from slave_agent.activation.status import probe, releases, status
 from slave_agent.activation.swap import hand_over, swap
 from slave_agent.activation.uninstall import uninstall
 from slave_agent.activation.update import work_on_update
@@ -48,7 +48,7 @@ VERBS = (
         "return-to-bootstrap",
         "rollback",
     ),
-    *("guard", "adopt", "uninstall", "status", "probe", "container"),
+    *("guard", "adopt", "uninstall", "status", "releases", "probe", "container"),
 )
 ENDS_ITS_CALLER = ("return-to-bootstrap", "rollback", "uninstall")
 REPLY_SECONDS = 1.0
@@ -104,6 +104,7 @@ def _call(activation: Activation, options: argparse.Namespace) -> dict[str, Any]
         "rollback": roll_back,
         "adopt": adopt,
         "status": status,
+        "releases": releases,
     }
     time.sleep(options.after)
     return simple[options.verb](activation)

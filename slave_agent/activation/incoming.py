@@ -73,9 +73,8 @@ def reported_update(activation: Activation) -> dict[str, Any] | None:
 
 def _was_killed(activation: Activation, known: dict[str, Any]) -> bool:
     """Whether nobody works on it, though somebody should have begun by now."""
-    with activation.store.updating() as nobody_does:
-        if not nobody_does:
-            return False
+    if activation.store.is_updating():
+        return False
     age = clock.boottime_seconds() - float(known.get("accepted_boottime_seconds") or 0.0)
     return known.get("boot_id") != clock.boot_id() or age > BEGUN_WITHIN_SECONDS
 

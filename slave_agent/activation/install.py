@@ -216,9 +216,10 @@ def _copy_control(layout: Layout, release: Path) -> None:
     shutil.copy2(release / "slave_agent/privileged/d8-helper", copy / "d8-helper")
     if layout.scope is Scope.SYSTEM:
         give_tree(copy, Owner(0, 0))
+    kept = {copy, layout.control.resolve()}  # helper and guard may be running from the one before at this moment
     point_link(layout.control, copy)
     for other in copies.iterdir():
-        if other != copy:
+        if other not in kept:
             remove_tree(other)
 
 

@@ -135,6 +135,20 @@ class RecordStore:
         with _locked(self.path.with_name("update.lock"), wait=False) as is_ours:
             yield is_ours
 
+    def is_updating(self) -> bool:
+        """Whether a living process works on an update; asked without the right to write here."""
+        try:
+            handle = os.open(self.path.with_name("update.lock"), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+
     @contextmanager
     def guarding(self) -> Iterator[bool]:
         """Whether this process is the one guard that loops; it stays so for the block."""

@@ -20,23 +20,31 @@ def status(activation: Activation) -> dict[str, Any]:
     deadline = record.deadline_boottime_seconds
     return {
         "installed": True,
-        "phase": record.phase.value,
         "step": record.step.value if record.step else None,
         "scope": record.scope.value,
         "survives_reboot": record.scope.survives_reboot,
         "persistence_command": record.persistence_command,
         "falls_back_to": record.falls_back_to.value,
         "has_bootstrap": record.has_bootstrap,
+        **releases(activation),
+        "port": record.port,
+        "seconds_left": None if deadline is None else max(0.0, round(deadline - clock.boottime_seconds(), 1)),
+        "swap_is_running": activation.store.is_swapping(),
+        "answering": {"mode": answer.mode.value, "commit": answer.commit, "problem": answer.problem},
+    }
+
+
+def releases(activation: Activation) -> dict[str, Any]:
+    """Return which releases there are and how far an update is. Asks nobody and writes nothing, so that it is cheap."""
+    record = activation.store.load()
+    return {
+        "phase": record.phase.value,
         "commit": record.commit,
         "confirmed_commit": record.confirmed_commit,
         "previous_commit": record.previous_commit,
         "reason": record.reason,
-        "port": record.port,
         "update": reported_update(activation),
         "can_be_updated": activation.layout.release_key.exists(),
-        "seconds_left": None if deadline is None else max(0.0, round(deadline - clock.boottime_seconds(), 1)),
-        "swap_is_running": activation.store.is_swapping(),
-        "answering": {"mode": answer.mode.value, "commit": answer.commit, "problem": answer.problem},
     }
 
 

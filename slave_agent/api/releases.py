@@ -27,7 +27,7 @@ def releases_blueprint(services: Services) -> Blueprint:
 
     @routes.get("/releases")
     def show() -> JsonObject:
-        known = _ask(services, ActivationVerb.STATUS)
+        known = _ask(services, ActivationVerb.RELEASES)
         return {**{name: known.get(name) for name in _SHOWN}, "running": services.settings.commit, **_runtime()}
 
     @routes.post("/releases")
@@ -51,7 +51,7 @@ def releases_blueprint(services: Services) -> Blueprint:
     @routes.post("/rollback")
     def roll_back() -> tuple[JsonObject, int]:
         nothing(parse_json(request.get_data()))
-        known = _ask(services, ActivationVerb.STATUS)
+        known = _ask(services, ActivationVerb.RELEASES)
         if known.get("phase") != "confirmed":
             raise HttpProblem(409, "an update is under way on this slave", "Wait for its end, or update it again.")
         if not known.get("previous_commit"):

@@ -12,6 +12,7 @@ from slave_agent.activation.context import open_activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.layout import SYSTEM_OPT
 from slave_agent.activation.states import Scope
+from slave_agent.activation.status import releases
 from slave_agent.privileged.requests import Verb
 
 APART_SECONDS = 50.0
@@ -37,12 +38,16 @@ def _asked(*words: str) -> Callable[[], Mapping[str, Any]]:
     return lambda: run_apart(*words)
 
 
+def _releases() -> Mapping[str, Any]:
+    return releases(open_activation(Scope.SYSTEM, SYSTEM_OPT))
+
+
 def _update(file: str) -> Mapping[str, Any]:
     return run_apart("update", f"--file={file}")
 
 
 UPDATE_VERBS: dict[str, Verb] = {
-    "status": Verb(_asked("status")),
+    "releases": Verb(_releases),
     "update": Verb(_update, {"file": str}),
     "handover": Verb(_asked("handover")),
     "rollback": Verb(_asked("rollback")),

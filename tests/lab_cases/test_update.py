@@ -18,7 +18,7 @@ from tests.lab_cases.test_docker import BASE_IMAGE
 from tests.support.handover import wait_until
 from tests.support.master import Master, git
 
-CONFIRM_SECONDS = "20"
+CONFIRM_SECONDS = "40"
 SECONDS_A_HOST = 200
 SEED = 7600
 

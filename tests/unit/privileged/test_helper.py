@@ -35,7 +35,7 @@ def test_the_verbs_are_these() -> None:
     of_files = ["check", "forget-previous", "install-unit", "remove-unit", "restore-unit"]
     of_units = ["disable", "enable", "reset-failed", "restart", "start", "stop"]
     of_looks = ["installed", "look", "scan", "sudoers", "users"]
-    of_releases = ["handover", "rollback", "status", "update"]
+    of_releases = ["handover", "releases", "rollback", "update"]
     assert sorted(VERBS) == sorted([*of_the_agent, *of_files, *of_units, *of_looks, *of_releases])
 
 
