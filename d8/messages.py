@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 Translate = Callable[[str], str]
 
@@ -24,6 +25,10 @@ class Message:
         values = {name: _shown(value, translate) for name, value in self.values.items()}
         return template.format(**values) if values else template
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what `read_message` makes this message of again, so that it can still be translated later."""
+        return {"template": self.template, "values": {name: _stored(value) for name, value in self.values.items()}}
+
     def __str__(self) -> str:
         return self.text()
 
@@ -37,6 +42,25 @@ def _shown(value: object, translate: Translate) -> object:
     if isinstance(value, list):
         return "; ".join(str(_shown(item, translate)) for item in value)
     return value
+
+
+def _stored(value: object) -> object:
+    if isinstance(value, Message):
+        return value.as_json()
+    if isinstance(value, list):
+        return [_stored(item) for item in value]
+    return value if isinstance(value, int | float) else str(value)
+
+
+def read_message(document: dict[str, Any]) -> Message:
+    """Given what `as_json` made, return the message."""
+    return Message(document["template"], {name: _revived(value) for name, value in document["values"].items()})
+
+
+def _revived(value: object) -> object:
+    if isinstance(value, dict):
+        return read_message(value)
+    return [_revived(item) for item in value] if isinstance(value, list) else value
 
 
 NOTHING = Message("")  # where there is nothing to say

@@ -48,6 +48,7 @@ class Settings:
     connect_timeout_seconds: float
     command_timeout_seconds: float
     install_timeout_seconds: float
+    package_lock_seconds: float
     confirm_timeout_seconds: float
     stabilisation_seconds: float
     fan_out: int
@@ -299,6 +300,13 @@ SETTINGS: tuple[Setting, ...] = (
         "1800",
         _seconds(1, 86400),
         "Seconds for installing packages on a slow slave.",
+    ),
+    Setting(
+        "D8_PACKAGE_LOCK_TIMEOUT",
+        "package_lock_seconds",
+        "600",
+        _seconds(0, 3600),
+        "Seconds to wait where another package manager is at work on a slave.",
     ),
     Setting(
         "D8_CONFIRM_TIMEOUT",

@@ -60,7 +60,8 @@ def build_slaves(
     polite request to end (SIGTERM) detaches. `tell` hears of each end, from the build's own thread.
     """
     orders = Orders()
-    options = BuildOptions(strategies_for(wanted.strategy, workplace.settings), wanted.resumes, orders)
+    strategies = strategies_for(wanted.strategy, workplace.settings)
+    options = BuildOptions(strategies, wanted.resumes, wanted.strategy is not None, orders)
     settings, registry = workplace.settings, workplace.registry  # opened here, not by several threads at once
 
     def build(address: Address) -> BuildReport | None:

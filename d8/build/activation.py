@@ -150,6 +150,22 @@ class Activation:
                 pass
             self._sleep(POLL_SECONDS)
 
+    def explained(self, error: D8Error) -> D8Error:
+        """Given why a handover failed, as seen from here, return it with the reason that the slave itself recorded."""
+        if type(error) is not BuildFailed:
+            return error
+        command = activation.verb(self._context.facts, self._context.release, "status")
+        seconds = self._settings.command_timeout_seconds
+        try:
+            asked = self._context.shell.run(command, timeout_seconds=seconds, shows_output=False, replayable=False)
+        except D8Error:
+            return error
+        reason = activation.read(asked.stdout).get("reason")
+        if not reason:
+            return error
+        text = "{error}; the slave says: {reason}"
+        return BuildFailed(text, "{advice}", error=error.message, reason=reason, advice=error.hint)
+
     def _prove(self, client: SlaveClient) -> AgentFacts:
         facts, wanted = AgentFacts.read(client.system()), self._context.commit.hash
         if facts.commit != wanted:

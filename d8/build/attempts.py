@@ -11,9 +11,9 @@ from d8.build.context import BuildContext
 from d8.build.events import StepName
 from d8.build.recorder import last_output
 from d8.build.retry import RetryPolicy
-from d8.build.strategies import Strategy, discard_release
+from d8.build.strategies import Strategy
 from d8.errors import BuildFailed, Cancelled, D8Error
-from d8.messages import NOTHING, message
+from d8.messages import NOTHING, message, read_message
 from d8.models import Scope, StrategyFailure, StrategyName
 
 KEEPERS = {
@@ -102,18 +102,35 @@ def _failed_before(strategy: Strategy, context: BuildContext) -> int:
         if entry["strategy"] == strategy.name and not entry["success"]
     ]
     if failed and failed[-1]["last"]:
-        raise BuildFailed("{reason}", "{advice}", reason=failed[-1]["error"], advice=failed[-1]["hint"])
+        reason, advice = (read_message(failed[-1]["messages"][name]) for name in ("error", "hint"))
+        raise BuildFailed("{reason}", "{advice}", reason=reason, advice=advice)
     return len(failed)
 
 
 def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float], None]) -> AgentFacts:
+    """Install, activate, hand over; what a failed attempt leaves is removed before the next begins."""
+    try:
+        _install(strategy, context)
+        return _activate(context, sleep)
+    except BuildFailed:
+        _discard(strategy, context)
+        raise
+
+
+def _discard(strategy: Strategy, context: BuildContext) -> None:
+    try:
+        strategy.discard(context)
+    except D8Error as error:  # why the attempt failed is what counts
+        context.progress.warn(message("what the attempt left could not be removed: {reason}", reason=error.message))
+
+
+def _install(strategy: Strategy, context: BuildContext) -> None:
     with context.progress.step(StepName.STRATEGY) as step:
-        try:
-            strategy.install(context)
-        except BuildFailed:
-            discard_release(context)
-            raise
+        strategy.install(context)
         step.outcome = message("{strategy}, in {release}", strategy=strategy.name, release=context.release)
+
+
+def _activate(context: BuildContext, sleep: Callable[[float], None]) -> AgentFacts:
     activation = Activation(context, sleep)
     with context.progress.step(StepName.ACTIVATION) as step:
         scope = activation.install_and_stage()
@@ -124,9 +141,9 @@ def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float],
         try:
             client, agent = activation.enroll_and_prove(activation.hand_over())
             activation.confirm(client)
-        except D8Error:
+        except D8Error as error:
             activation.wait_until_undone()
-            raise
+            raise activation.explained(error) from error
         client.close()
         step.outcome = message("the agent answers on port {port}, confirmed", port=context.address.port)
     return agent
@@ -141,6 +158,7 @@ def _record(
         "success": failure is None,
         "error": str(failure) if failure else None,
         "hint": str(failure.hint) if failure else "",
+        "messages": {"error": failure.message.as_json(), "hint": failure.hint.as_json()} if failure else None,
         "last": is_last,
         "duration_seconds": round(time.monotonic() - started, 3),
     }

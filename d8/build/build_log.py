@@ -152,6 +152,8 @@ class BuildLog:
             return self._masker.mask(value)
         if isinstance(value, dict):
             return {key: self._masked(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._masked(item) for item in value]
         return value
 
     def _write(self) -> None:

@@ -13,7 +13,7 @@ from d8 import __version__
 from d8.build.activation import AgentFacts
 from d8.build.attempts import Built, NoStrategyWorked, run_strategies
 from d8.build.build_log import BuildLog
-from d8.build.cancellation import put_back_the_agent, take_back
+from d8.build.cancellation import put_back_the_agent, remove_uploads, take_back
 from d8.build.connectivity import Connectivity
 from d8.build.context import BuildContext
 from d8.build.control import Control, Orders, Stopped, Wish
@@ -48,10 +48,12 @@ from d8.source import Commit, master_commit
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How a build is wanted: which strategies are tried, whether an unfinished build goes on, who may stop it."""
+    """How a build is wanted: which strategies are tried, whether an unfinished build goes on, who may stop it, and
+    whether an agent that was built by another strategy is built again."""
 
     strategies: tuple[Strategy, ...]
     resumes: bool = False
+    is_strategy_wanted: bool = False
     orders: Orders = field(default_factory=Orders)
 
 
@@ -134,7 +136,7 @@ class BuildD8Slave:
         with self._progress.step(StepName.CONNECTIVITY) as step:
             if self._opening.is_at_handover:
                 connectivity.let_swap_end()
-            server = connectivity.find_server(commit, self._progress, step)
+            server = connectivity.find_server(commit, self._wanted_strategy(), self._progress, step)
         if server.is_up_to_date:
             return self._adopt(server.client)
         try:
@@ -169,7 +171,7 @@ class BuildD8Slave:
         for warning in ([identity.notice] if identity.notice else []) + warnings_for(facts, time.time()):
             self._progress.warn(warning)
         with self._progress.step(StepName.PREREQUISITES) as step:
-            install_prerequisites(shell, facts, self._settings, step)
+            install_prerequisites(shell, facts, self._settings, self._progress, step)
         with self._progress.step(StepName.SOURCE) as step:
             archive = bring_source(shell, self._settings, commit, self._progress, step)
         self._context = BuildContext(
@@ -224,9 +226,20 @@ class BuildD8Slave:
                 self._shell.cancel_running()
             if self._context:
                 reached = StepName(self._log.document["steps"][-1]["step"])
-                take_back(self._context, reached, _has_former_agent(client), self._sleep)
+                take_back(self._context, reached, self._trying(), _has_former_agent(client), self._sleep)
+            if self._shell:
+                remove_uploads(self._shell, self._log.document, self._settings.command_timeout_seconds)
         except D8Error as error:
             self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
+
+    def _wanted_strategy(self) -> StrategyName | None:
+        """The one strategy that the operator insists on."""
+        return self._options.strategies[0].name if self._options.is_strategy_wanted else None
+
+    def _trying(self) -> Strategy | None:
+        """The strategy that is being tried."""
+        trying = self._log.document["trying"] or {}
+        return next((one for one in self._options.strategies if one.name == trying.get("strategy")), None)
 
     def _adopt(self, client: SlaveClient) -> Slave:
         """The wanted agent answers already, perhaps since a master that was killed: confirm once more and register."""

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from d8.build.activation import Activation
 from d8.build.context import BuildContext
 from d8.build.events import StepName
-from d8.build.strategies import discard_release
-from d8.commands import activation, release
+from d8.build.recorder import RemoteShell
+from d8.build.strategies import Strategy
+from d8.commands import activation, release, uploads
 from d8.errors import D8Error
 from d8.messages import message
 
 AFTER_INSTALL = (StepName.ACTIVATION, StepName.HANDOVER)
 
 
-def take_back(context: BuildContext, reached: StepName, has_former_agent: bool, sleep: Callable[[float], None]) -> None:
-    """Given a cancelled build and the step it had reached, remove what its attempt left; the former agent runs again.
+def take_back(
+    context: BuildContext,
+    reached: StepName,
+    strategy: Strategy | None,
+    has_former_agent: bool,
+    sleep: Callable[[float], None],
+) -> None:
+    """Given a cancelled build, the step it had reached and the strategy that was tried, remove what it left; the
+    former agent runs again.
 
     Raises D8Error when the slave does not let it.
     """
     if reached is StepName.HANDOVER:
         Activation(context, sleep).wait_until_undone()
-    if reached in (StepName.STRATEGY, *AFTER_INSTALL):
-        discard_release(context)
+    if strategy is not None:
+        strategy.discard(context)
     if has_former_agent:
         put_back_the_agent(context)
     elif reached in AFTER_INSTALL:
@@ -33,6 +42,13 @@ def take_back(context: BuildContext, reached: StepName, has_former_agent: bool, 
             timeout_seconds=context.settings.command_timeout_seconds,
             purpose=message("removing units and settings"),
         )
+
+
+def remove_uploads(shell: RemoteShell, document: dict[str, Any], timeout_seconds: float) -> None:
+    """Given a cancelled build's shell and log, remove what it has sent. Raises SlaveUnreachable."""
+    paths = [upload["path"] for upload in document["uploads"]]
+    if paths:
+        shell.run(uploads.remove(paths), timeout_seconds=timeout_seconds, purpose=message("removing what was sent"))
 
 
 def put_back_the_agent(context: BuildContext) -> None:

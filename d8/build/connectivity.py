@@ -13,7 +13,7 @@ from d8.fleet.connection import connect
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.messages import message
-from d8.models import CredentialKind
+from d8.models import CredentialKind, StrategyName
 from d8.settings import Settings
 from d8.source import Commit
 
@@ -47,8 +47,13 @@ class Connectivity:
         self._sleep = sleep
         self._clock = clock
 
-    def find_server(self, commit: Commit, progress: Progress, step: Step) -> Server:
-        """Given the wanted commit, return who answers. Raises SlaveUnreachable; Refused for strangers, Windows."""
+    def find_server(
+        self, commit: Commit, wanted_strategy: StrategyName | None, progress: Progress, step: Step
+    ) -> Server:
+        """Given the wanted commit and, where the operator insists on it, strategy, return who answers.
+
+        Raises SlaveUnreachable; Refused for strangers, Windows.
+        """
         client = connect(self._address, self._settings, self._registry)
         health = client.health()
         if str((health.get("host") or {}).get("os", "")).lower().startswith("windows"):
@@ -61,9 +66,13 @@ class Connectivity:
             step.outcome = message("the bootstrap answers on port {port}", port=self._address.port)
             return Server(client, is_up_to_date=False)
         if health.get("commit") == commit.hash and _is_enrolled(client):
-            step.outcome = message("the agent already runs commit {commit}", commit=commit.short)
-            return Server(client, is_up_to_date=True)
-        if health.get("commit") == commit.hash:
+            found_strategy = self._strategy_of(client, commit)
+            if wanted_strategy is None or found_strategy in (None, wanted_strategy):
+                step.outcome = message("the agent already runs commit {commit}", commit=commit.short)
+                return Server(client, is_up_to_date=True)
+            text = "the agent runs this commit, but was built by {found}; wanted is {wanted}: it is built again"
+            progress.tell(message(text, found=found_strategy, wanted=wanted_strategy))
+        elif health.get("commit") == commit.hash:
             progress.tell(
                 message("the agent still has the installer's credential: a master was killed at the handover")
             )
@@ -102,6 +111,14 @@ class Connectivity:
         except D8Error:
             return False
         return bool(host.get("machine_id") == machine_id)
+
+    def _strategy_of(self, client: SlaveClient, commit: Commit) -> StrategyName | None:
+        """How the agent of this commit was built, if the registry knows: not where a master was killed before that."""
+        slave_id = client.credential.slave_id if client.credential else None
+        known = (
+            slave for slave in self._registry.slaves() if (slave.slave_id, slave.commit) == (slave_id, commit.hash)
+        )
+        return next((slave.strategy for slave in known), None)
 
     def _wait_for_bootstrap(self) -> SlaveClient:
         deadline = self._clock() + self._settings.confirm_timeout_seconds

@@ -16,6 +16,8 @@ from d8.messages import Message, message
 
 CLOCK_TOLERANCE_SECONDS = 300
 LITTLE_MEMORY_BYTES = 150 * 1024 * 1024
+AHEAD, BEHIND = message("ahead"), message("behind")
+CLOCK_UNITS = ((86400, message("days")), (3600, message("hours")), (60, message("minutes")))
 RIGHTS = {
     Privilege.IS_ROOT: message("who is root"),
     Privilege.PASSWORDLESS: message("with sudo"),
@@ -68,8 +70,7 @@ def warnings_for(facts: HostFacts, now: float) -> list[Message]:
     """Given a host's facts and the master's clock (seconds since 1970), return what will hurt later. Pure."""
     found: list[Message] = []
     if abs(facts.clock - now) > CLOCK_TOLERANCE_SECONDS:
-        text = "the slave's clock is {minutes} minutes off, so downloads may fail; there: sudo date -s @{now}"
-        found.append(message(text, minutes=round((facts.clock - now) / 60), now=int(now)))
+        found.append(_clock_words(facts.clock - now, now))
     if facts.privilege is Privilege.PASSWORD:
         text = "sudo asks {user} for a password, which a build can't give: it counts as no sudo"
         found.append(message(text, user=facts.user))
@@ -81,3 +82,17 @@ def warnings_for(facts: HostFacts, now: float) -> list[Message]:
     if not facts.has_default_route and not facts.is_isolated:
         found.append(message("the slave has no way to the internet: libraries can't be downloaded there"))
     return found
+
+
+def _clock_words(seconds_ahead: float, now: float) -> Message:
+    """Say how far off a clock is, in the unit that fits, and how it is set right."""
+    size, unit = next((size, unit) for size, unit in CLOCK_UNITS if abs(seconds_ahead) >= 2 * size)
+    text = "the clock of the slave is {count} {unit} {direction}: downloads may fail. There: {command}, or {by_hand}"
+    return message(
+        text,
+        count=round(abs(seconds_ahead) / size),
+        unit=unit,
+        direction=AHEAD if seconds_ahead > 0 else BEHIND,
+        command="sudo timedatectl set-ntp true",
+        by_hand=f"sudo date -s @{int(now)}",
+    )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from d8.build.progress import Progress, Step
-from d8.build.recorder import RemoteShell
+from d8.build.recorder import CommandFailed, RemoteShell, last_output
 from d8.commands import git, packages, preflight
 from d8.commands.preflight import HostFacts
-from d8.messages import message
-from d8.models import CommandResult
+from d8.congress.diagnosis import diagnose
+from d8.messages import Message, message
 from d8.settings import Settings
 from d8.source import SLAVE_PATHS, Commit, archive
 
+NO_GIT = message("git could not be installed")
+NO_REPOSITORY = message("the repository could not be used")
 
-def install_prerequisites(shell: RemoteShell, facts: HostFacts, settings: Settings, step: Step) -> None:
+
+def install_prerequisites(
+    shell: RemoteShell, facts: HostFacts, settings: Settings, progress: Progress, step: Step
+) -> None:
     """Given the host, install git if a repository is to be cloned; everything else the master brings along."""
     if not settings.repo_url:
         step.outcome = message("nothing to install: the master sends everything")
@@ -23,14 +28,16 @@ def install_prerequisites(shell: RemoteShell, facts: HostFacts, settings: Settin
     elif manager is None or not facts.privilege.can_be_root:
         step.outcome = message("no git and no right to install it: the master sends the source instead")
     else:
-        command = packages.install(manager, packages.GIT[manager]).as_root(facts.privilege.prefix)
-        shell.run(command, timeout_seconds=settings.install_timeout_seconds, purpose=message("installing git"))
+        wanted = packages.install(manager, packages.GIT[manager], lock_seconds=settings.package_lock_seconds)
+        command = wanted.as_root(facts.privilege.prefix)
+        try:
+            shell.require(command, message("installing git"), timeout_seconds=settings.install_timeout_seconds)
+        except CommandFailed as failure:
+            progress.warn(_instead(NO_GIT, failure))
+            step.outcome = message("no git: the master sends the source instead")
+            return
         found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, shows_output=False)
-        step.outcome = (
-            message("{git} installed", git=found.stdout.strip())
-            if found.success
-            else message("git could not be installed: the master sends the source instead")
-        )
+        step.outcome = message("{git} installed", git=found.stdout.strip())
 
 
 def bring_source(shell: RemoteShell, settings: Settings, commit: Commit, progress: Progress, step: Step) -> str:
@@ -41,17 +48,25 @@ def bring_source(shell: RemoteShell, settings: Settings, commit: Commit, progres
         fetch = git.fetch(settings.repo_url, commit.hash, work, name, SLAVE_PATHS)
         token = settings.git_token or ""
         purpose = message("fetching the commit")
-        result = shell.run(fetch, timeout_seconds=settings.install_timeout_seconds, stdin=token, purpose=purpose)
-        if result.success:
+        try:
+            shell.require(fetch, purpose, timeout_seconds=settings.install_timeout_seconds, stdin=token)
+        except CommandFailed as failure:
+            progress.warn(_instead(NO_REPOSITORY, failure))
+        else:
             step.outcome = message("commit {commit} from the repository", commit=commit.short)
             return f"{work}/{name}"
-        text = "the repository could not be used ({reason}): the master sends its own copy"
-        progress.warn(message(text, reason=_last_line(result)))
     path = shell.upload(name, archive(commit.hash))
     step.outcome = message("commit {commit} sent by the master", commit=commit.short)
     return path
 
 
-def _last_line(result: CommandResult) -> str:
-    lines = (result.stderr or result.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit {result.exit_code}"
+def _instead(problem: Message, failure: CommandFailed) -> Message:
+    """Say why the master sends the source itself, what the likely cause is and where to read on."""
+    diagnosis = diagnose([last_output(failure)])
+    return message(
+        "{problem}, so the master sends its own copy: {reason}. {advice} See {doc}",
+        problem=problem,
+        reason=failure.reason,
+        advice=diagnosis.advice,
+        doc=diagnosis.doc,
+    )

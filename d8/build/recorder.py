@@ -17,6 +17,7 @@ from d8.build.build_log import BuildLog
 from d8.build.control import Control, Orders
 from d8.build.events import CommandStarted, Observer, OutputLine
 from d8.build.recording import RecordedCommand, Recording
+from d8.congress.diagnosis import telling_line
 from d8.errors import BuildFailed, SlaveUnreachable
 from d8.fleet.agent_client import Job, JobRequest, ProblemAnswer, SlaveClient
 from d8.masking import Masker, MaskingStream
@@ -36,12 +37,12 @@ class CommandFailed(BuildFailed):
     """A command that had to succeed did not; carries its result for whoever explains it."""
 
     def __init__(self, result: CommandResult, purpose: Message) -> None:
-        self.result = result
+        self.result, self.reason = result, _last_words(result)
         super().__init__(
             "{purpose} failed: {reason}",
             "The whole output is in the build log.",
             purpose=purpose,
-            reason=_last_words(result),
+            reason=self.reason,
         )
 
 
@@ -278,8 +279,10 @@ class _LiveLines:
 
 
 def _last_words(result: CommandResult) -> str:
-    """The last line that says something, else the exit code: what stands in an error message."""
+    """The line that says most, else the exit code: what stands in an error message."""
     if result.timed_out:
         return f"no end after {result.duration_seconds:.0f} s"
-    lines = [line.strip() for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    return f"{lines[-1][:300]} (exit {result.exit_code})" if lines else f"exit {result.exit_code}"
+    output = result.stderr or result.stdout
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = telling_line(output) or (lines[-1] if lines else "")
+    return f"{told[:300]} (exit {result.exit_code})" if told else f"exit {result.exit_code}"

@@ -7,6 +7,7 @@ import sys
 from d8.actions.bootstrap import BootstrapSlave, Operator
 from d8.actions.build import build_slave
 from d8.actions.trust import show_trust
+from d8.cli.build import ask_of
 from d8.cli.run import Run
 from d8.errors import ExitCode
 from d8.fleet.ssh_target import Target
@@ -27,7 +28,7 @@ def bootstrap_host(run: Run, target: Target, accepted_host_key: str | None) -> E
     key = bootstrap.install_if_needed()
     draw_installed(run.screen, target, key)
     with BuildProgress(run.screen) as progress:
-        report = build_slave(run.workplace, bootstrap.address, progress)
+        report = build_slave(run.workplace, bootstrap.address, progress, ask=ask_of(run, progress))
     ssh = {
         "host": target.host,
         "port": target.port,

@@ -34,14 +34,14 @@ def build_hosts(run: Run, hosts: Sequence[str], list_file: Path | None, wanted: 
 
 def _build_one(run: Run, address: Address, wanted: Wanted) -> ExitCode:
     with BuildProgress(run.screen) as progress:
-        report = build_slave(run.workplace, address, progress, wanted, _ask(run, progress))
+        report = build_slave(run.workplace, address, progress, wanted, ask_of(run, progress))
     run.answer(report.as_json(), lambda screen: draw_report(screen, report, _curl(run, report)))
     return report.exit_code
 
 
 def _build_many(run: Run, addresses: Sequence[Address], wanted: Wanted) -> ExitCode:
     with ManyProgress(run.screen, addresses) as progress:
-        ask = _ask(run, progress)
+        ask = ask_of(run, progress)
         reports = build_slaves(run.workplace, addresses, progress.observer_of, wanted, ask, progress.tell)
     pairs = list(zip(addresses, reports, strict=True))
     document = {
@@ -56,7 +56,7 @@ def _curl(run: Run, report: BuildReport) -> str | None:
     return show_trust(run.workplace, (report.slave.slave_id,)).lines[0].command if report.slave else None
 
 
-def _ask(run: Run, view: Pausable) -> Ask:
+def ask_of(run: Run, view: Pausable) -> Ask:
     """Whom Ctrl+C asks: the operator at a terminal; nobody with --yes or --json, and then it cancels."""
     if run.is_yes or run.wants_json or not can_ask():
         return cancel_them

@@ -75,15 +75,18 @@ def ask_registry(python: str, image: str) -> ShellCommand:
     return command(python, "-I", "-c", ASK_REGISTRY, *registry(image))
 
 
-def install(manager: str) -> ShellCommand:
-    """Given a package manager of PACKAGES, return the command that installs Docker and compose and starts them."""
-    ways = " || ".join(f"( {packages.install(manager, *names).line} )" for names in PACKAGES[manager])
+def install(manager: str, lock_seconds: float) -> ShellCommand:
+    """Given a package manager of PACKAGES and how long to wait for another one, return the command that installs
+    Docker and compose and starts them."""
+    installs = [packages.install(manager, *names, lock_seconds=lock_seconds) for names in PACKAGES[manager]]
+    ways = " || ".join(f"( {one.line} )" for one in installs)
     return ShellCommand(f"( {ways} ) && {start().line}")
 
 
-def install_compose(manager: str) -> ShellCommand:
-    """Given a package manager of PACKAGES, return the command that adds compose to a Docker that is there."""
-    return packages.install(manager, *COMPOSE_PACKAGES[manager])
+def install_compose(manager: str, lock_seconds: float) -> ShellCommand:
+    """Given a package manager of PACKAGES and how long to wait for another one, return the command that adds compose to
+    a Docker that is there."""
+    return packages.install(manager, *COMPOSE_PACKAGES[manager], lock_seconds=lock_seconds)
 
 
 def install_by_script(folder: str) -> ShellCommand:
@@ -136,7 +139,7 @@ def build(release: str, commit: str, base: str, wheels: tuple[str, ...], needs_n
         brought = brought.and_then(source)
     network = () if needs_network else ("--network", "none")
     words = ("--build-arg", f"D8_DOCKER_BASE_IMAGE={base}", "--tag", image, "--file", f"{release}/Dockerfile")
-    made = command("docker", "build", *network, *words, release)
+    made = command("docker", "build", "--force-rm", *network, *words, release)
     noted = ShellCommand(f"echo {shlex.quote(image)} > {shlex.quote(release)}/image")
     steps = brought.and_then(made).and_then(prune()).and_then(command("rm", "-rf", context)).and_then(noted)
     return script("umask 022").and_then(steps)
@@ -147,7 +150,11 @@ def prune() -> ShellCommand:
     return command("docker", "image", "prune", "--force", "--filter", "label=d8-agent")
 
 
-def remove_image(commit: str) -> ShellCommand:
-    """Given a commit, return the command that removes its image and what a broken build left."""
+def remove_image(release: str, commit: str) -> ShellCommand:
+    """Given a release and its commit, return the command that removes its image, unless the former release of the same
+    commit needs it, and what a broken build left: containers and images without a name."""
     image = command("docker", "image", "rm", "--force", f"{IMAGE}:{commit}")
-    return ShellCommand(f"{image.line} >/dev/null 2>&1; {prune().line}")
+    unneeded = ShellCommand(f"[ -e {shlex.quote(release)}.former/image ] || {image.line} >/dev/null 2>&1")
+    listed = command("docker", "ps", "--all", "--quiet", "--filter", "label=d8-agent")
+    removed = f"{listed.line} | xargs -r docker rm --force; {unneeded.line}; {prune().line}"
+    return script(f"if command -v docker >/dev/null; then {removed}; fi")

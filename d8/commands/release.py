@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 
 from d8.commands.preflight import HostFacts
 from d8.models import StrategyName
@@ -63,9 +64,12 @@ def unpack(archive: str, release: str, about: ReleaseFacts) -> ShellCommand:
 
 
 def remove(release: str) -> ShellCommand:
-    """Given a release's folder, return the command that removes it, finished or not; a former one comes back."""
+    """Given a release's folder, return the command that removes it, finished or not; a former one comes back. Folders
+    that only held it go as well."""
     back = f"if [ -e {shlex.quote(release)}.former ]; then mv {shlex.quote(release)}.former {shlex.quote(release)}; fi"
-    return command("rm", "-rf", release, f"{release}.new").and_then(script(back))
+    parents = [str(folder) for folder in list(PurePosixPath(release).parents)[:3] if "d8-agent" in folder.parts]
+    empty = ShellCommand(f"{{ {command('rmdir', *parents).line} 2>/dev/null || true; }}")
+    return command("rm", "-rf", release, f"{release}.new").and_then(script(back)).and_then(empty)
 
 
 def check(release: str, python: tuple[str, ...], options: tuple[str, ...] = ("-I",)) -> ShellCommand:

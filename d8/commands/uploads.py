@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from d8.shell import ShellCommand, command, script
+
+UNPACKED_UV = "uv"
 
 
 def digests(paths: Iterable[str]) -> ShellCommand:
@@ -16,3 +19,12 @@ def read_digests(answer: str) -> dict[str, str]:
     """Given what it printed, return the digests by path."""
     pairs = (line.split("  ", 1) for line in answer.splitlines() if "  " in line)
     return {path: digest for digest, path in pairs}
+
+
+def remove(paths: Iterable[str]) -> ShellCommand:
+    """Given the paths of files that were sent, return the command that removes them and what was unpacked beside
+    them."""
+    sent = list(paths)
+    folders = {str(PurePosixPath(path).parent) for path in sent}
+    unpacked = [path.removesuffix(".tar") for path in sent if path.endswith(".tar")]
+    return command("rm", "-rf", "--", *sent, *unpacked, *(f"{folder}/{UNPACKED_UV}" for folder in sorted(folders)))

@@ -17,12 +17,14 @@ from d8.models import BuildReport, Diagnosis
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """One row: the section of docs/troubleshooting.md, cause, advice, and patterns of the texts that tell it."""
+    """One row: the section of docs/troubleshooting.md, cause, advice, and patterns of the texts that tell it. `telling`
+    finds the line that says more than the last one, where a program goes on talking after it."""
 
     anchor: str
     cause: Message
     advice: Message
     patterns: tuple[str, ...]
+    telling: str = ""
 
     def explains(self, text: str) -> bool:
         """Given an error or the output of a command, in English, return whether it is this failure."""
@@ -63,6 +65,20 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         (r"\brefused: ", r"the token is wrong", r"authentication failed$", r"too many wrong tokens"),
     ),
     KnownFailure(
+        "port-taken",
+        message("another program holds the port"),
+        message("On the slave, sudo ss -ltnp shows who it is: end it, or choose another D8_SLAVE_PORT."),
+        (
+            r"answers, but not with TLS",
+            r"something that is not D8's",
+            r"somebody else holds it",
+            r"systemd could not take the port",
+            r"address already in use",
+            r"port is already allocated",
+            r"errno 98\b",
+        ),
+    ),
+    KnownFailure(
         "handover-undone",
         message("the port was not given over in time, so the slave's guard put the former server back"),
         message("Build again; if it comes back, look at journalctl -u d8-agent -u d8-handover on the slave."),
@@ -92,19 +108,6 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         message("another process of this master builds this slave at the moment"),
         message("Wait for its end, or stop it there with Ctrl+C; option 7 shows the running build."),
         (r"is being built already",),
-    ),
-    KnownFailure(
-        "port-taken",
-        message("another program holds the port"),
-        message("On the slave, sudo ss -ltnp shows who it is: end it, or choose another D8_SLAVE_PORT."),
-        (
-            r"answers, but not with TLS",
-            r"something that is not D8's",
-            r"somebody else holds it",
-            r"address already in use",
-            r"port is already allocated",
-            r"errno 98\b",
-        ),
     ),
     KnownFailure(
         "update-refused",
@@ -157,7 +160,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"invalid peer certificate: (certificate expired|expired|NotValidYet)",
             r"\bEXPKEYSIG\b",
             r"Release file .* is expired",
-            r"clock is -?\d+ minutes off",
+            r"clock of the slave is \d+ \w+ (ahead|behind)",
         ),
     ),
     KnownFailure(
@@ -200,6 +203,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"held by process \d+",
             r"is another process using it",
         ),
+        telling=r"^E: .*held by process \d+.*$",
     ),
     KnownFailure(
         "packages-half-installed",
@@ -244,7 +248,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
     KnownFailure(
         "docker-rights",
         message("the slave's user may not use Docker"),
-        message("sudo usermod -aG docker USER and a new login give that right. Mind: that group is as good as root."),
+        message("Give it passwordless sudo for the build, which calls Docker as root; the group docker does not help."),
         (r"permission denied while trying to connect to the docker", r"docker\.sock: connect: permission denied"),
     ),
     KnownFailure(
@@ -472,6 +476,12 @@ def diagnose(*tiers: Iterable[str]) -> Diagnosis:
             if any(known.explains(text) for text in texts):
                 return known.diagnosis
     return UNKNOWN_FAILURE.diagnosis
+
+
+def telling_line(output: str) -> str | None:
+    """Given the output of a command that failed, return the line that says more than its last one, if there is one."""
+    searches = (re.search(known.telling, output, re.MULTILINE) for known in KNOWN_FAILURES if known.telling)
+    return next((found.group(0).strip() for found in searches if found), None)
 
 
 def diagnose_build(report: BuildReport, output: str) -> Diagnosis:

@@ -54,4 +54,9 @@ def prune_releases(activation: Activation, record: Record) -> None:
         if release.name not in kept:
             remove_tree(release)
     if activation.layout.scope is Scope.SYSTEM:
-        prune_images(activation.runner, kept)
+        prune_images(activation.runner, [commit for commit in kept if _has_image(activation, commit)])
+
+
+def _has_image(activation: Activation, commit: str | None) -> bool:
+    """Whether a release needs its image: one that was built in another way since has left it behind."""
+    return commit is not None and (activation.layout.release(commit) / "image").exists()

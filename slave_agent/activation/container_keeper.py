@@ -27,8 +27,10 @@ from slave_agent.activation.layout import Layout
 FIRST_PASSED_DESCRIPTOR = 3
 LISTEN, NOTIFY = "listen.sock", "notify.sock"
 TOLD_TO_SYSTEMD = (b"READY=", b"STOPPING=", b"WATCHDOG=", b"STATUS=")
-DAEMON_PATIENCE_SECONDS = 20.0  # four such starts have to fit into the unit's StartLimitIntervalSec
-DAEMON_ANSWER_SECONDS = 5.0
+# The bootstrap answers within a minute after Docker's death: four such starts, each with one more answer to wait for
+# and RestartSec, before the unit's start limit calls it. They have to fit into the limit's interval, too.
+DAEMON_PATIENCE_SECONDS = 9.0
+DAEMON_ANSWER_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_SECONDS = "4"
 

@@ -74,7 +74,20 @@ def _take_port(activation: Activation, record: Record) -> None:
     point_link(activation.layout.current, activation.layout.release(record.commit))
     _begin(activation, record, SwapStep.OPENING_PORT)
     activation.keeper.stop_agent()
-    activation.keeper.open_port()
+    try:
+        activation.keeper.open_port()
+    except ActivationError as error:
+        raise ActivationError(f"systemd could not take the port: {_held_by(record.port)}", error.hint) from error
+
+
+def _held_by(port: int) -> str:
+    """Say who listens on the port at this moment."""
+    holders = [f"{_shown(processes.command_line(pid))} (process {pid})" for pid in processes.holders(port)]
+    return f"somebody else holds it: {', '.join(holders)}" if holders else "nobody holds it by now"
+
+
+def _shown(words: list[str]) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(words))[:120] or "?"
 
 
 def _start_agent(activation: Activation, record: Record) -> str:

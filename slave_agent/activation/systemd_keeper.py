@@ -72,7 +72,7 @@ class SystemdKeeper:
             self.sleep(0.1)
             self._systemctl("reset-failed", units.SOCKET)
             finished = self._systemctl("start", units.SOCKET)
-        raise ActivationError("systemd could not take the port: somebody else holds it.", "Ask who: ss -ltnp")
+        raise ActivationError("systemd could not take the port", "Ask who holds it: ss -ltnp")
 
     def close_port(self) -> None:
         self._systemctl("disable", "--now", units.SOCKET, units.AGENT)

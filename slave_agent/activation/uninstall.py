@@ -9,6 +9,7 @@ from slave_agent.activation import agent_user, apps, bootstrap_copy, containers,
 from slave_agent.activation.context import Activation
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
+from slave_agent.activation.record import Record
 from slave_agent.activation.states import Scope
 from slave_agent.activation.swap import stop_plain_bootstrap
 
@@ -16,11 +17,17 @@ OUR_PARENTS = ("d8-agent", "share", ".local")
 
 
 def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]:
-    """Remove everything of D8 from this host. Repeating it, also after an interruption, is fine."""
+    """Remove everything of D8 from this host. Repeating it, also after an interruption, is fine.
+
+    A bootstrap that is to be kept needs units and folders of ours only if it runs from them; one that the installer
+    started, and that never gave its port away, is left alone.
+    """
     layout, record = activation.layout, activation.store.find()
     apps_removed = apps.remove_apps(layout, activation.runner)
+    is_asked_to_keep = keep_bootstrap
+    keep_bootstrap = keep_bootstrap and not _installers_bootstrap_runs(layout, record)
     activation.keeper.remove(keep_bootstrap=keep_bootstrap)
-    if record is not None and not keep_bootstrap:
+    if record is not None and not is_asked_to_keep:
         stop_plain_bootstrap(activation, record)
         bootstrap_copy.remove_bootstrap_home(record)
     _forget_adoption(layout)
@@ -31,7 +38,14 @@ def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]
         _end_processes_of_agent_user()
         containers.remove_all(activation.runner)
         agent_user.remove_agent_user(activation.runner)
-    return {"uninstalled": True, "bootstrap_kept": keep_bootstrap, "apps_removed": apps_removed}
+    return {"uninstalled": True, "bootstrap_kept": is_asked_to_keep, "apps_removed": apps_removed}
+
+
+def _installers_bootstrap_runs(layout: Layout, record: Record | None) -> bool:
+    """Whether the port is held by the bootstrap that the installer started, not by the copy that is ours to keep."""
+    holders = processes.holders(record.port) if record is not None else []
+    ours = str(layout.bootstrap_server)
+    return any(processes.is_bootstrap(pid) and ours not in processes.command_line(pid) for pid in holders)
 
 
 def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.support.interrupted import is_running, kill_when, newest_log, start_until
 from tests.support.master import PROJECT, Master
 
 BASE_IMAGE = "d8-lab-base:1"
@@ -177,3 +179,80 @@ def test_a_dead_docker_falls_back_to_venv_with_the_reason(master: Master, host: 
     [skipped] = document["skipped"]
     assert skipped["strategy"] == "docker"
     assert "daemon does not answer" in skipped["reason"] and "systemctl restart docker" in skipped["reason"]
+
+
+def traces_of_builds(host: Host) -> str:
+    """Containers and images but the base image, and what an installation would leave."""
+    images = f"docker image ls --all --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -vx {BASE_IMAGE}"
+    folders = "ls -d /opt/d8-agent* /etc/d8-agent* /etc/systemd/system/d8-*"
+    return host.run(
+        f"docker ps --all --quiet; {images}; {folders} 2>/dev/null; ls -A ~pi/d8_slave/work", check=False
+    ).stdout
+
+
+def test_a_cancelled_or_killed_build_of_the_image_and_the_death_of_docker(master: Master, host: Host):
+    master = master.in_a_clone()
+    master.bring_bootstrap(host)
+    build = start_until(master, host, is_running("docker build"), "--yes")
+    build.send_signal(signal.SIGINT)
+    build.communicate(timeout=150)
+    assert (build.returncode, newest_log(master)["status"]) == (1, "cancelled")
+    assert traces_of_builds(host) == ""
+
+    left = kill_when(master, host, is_running("docker build"), "--yes")
+    [interrupted] = [one for one in left["commands"] if one["state"] == "running"]
+    document = master.json("build", host.address, "--yes", "--resume")
+    assert (document["status"], document["strategy"]) == ("success", "docker")
+    [same] = [one for one in document["commands"] if one["command"] == interrupted["command"]]
+    assert (same["job_id"], same["state"]) == (interrupted["job_id"], "succeeded")  # made once, not again
+    wait_for_health(host)
+
+    host.run("systemctl mask --now docker.socket docker.service", timeout_seconds=60)
+    began = time.monotonic()
+    while host.run(
+        "curl -sk --max-time 5 https://127.0.0.1:7600/api/health | grep -q bootstrap", check=False
+    ).returncode:
+        assert time.monotonic() - began < 60, host.run("journalctl -u d8-agent -n 60 --no-pager").stdout
+        time.sleep(1)
+    host.run("systemctl unmask docker.socket docker.service && systemctl start docker", timeout_seconds=60)
+    commit = master.commit()
+    again = master.build(host)  # the rescue server takes it over: nothing is lost
+    assert (again["status"], again["strategy"], again["master_commit"]) == ("success", "docker", commit)
+
+
+@pytest.mark.full
+def test_the_strategy_changes_both_ways_and_each_former_release_comes_back(master: Master, host: Host):
+    master = master.in_a_clone()
+    master.bring_bootstrap(host)
+    first = master.build(host)
+    assert first["strategy"] == "docker"
+
+    same = master.json("build", host.address, "--yes", "--strategy", "venv")
+    assert (same["strategy"], same["master_commit"]) == ("venv", first["master_commit"])
+    assert any("it is built again" in notice["text"] for notice in same["notices"])
+    assert traces_of_images(host) == ""  # the release of this commit needs no image any more
+    assert master.json("build", host.address, "--yes", "--strategy", "venv")["commands"] == []
+
+    master.commit()
+    second = master.build(host)
+    assert second["strategy"] == "docker"
+    assert rolled_back(master, host) == first["master_commit"]  # from a container to a venv
+    assert host.run("docker ps --quiet").stdout == ""
+
+    assert master.build(host)["strategy"] == "docker"
+    master.commit()
+    assert master.json("build", host.address, "--yes", "--strategy", "venv")["strategy"] == "venv"
+    assert rolled_back(master, host) == second["master_commit"]  # and from a venv to a container
+    wait_for_health(host)
+
+
+def traces_of_images(host: Host) -> str:
+    """The images of agents."""
+    return host.run("docker image ls --quiet localhost/d8-agent").stdout
+
+
+def rolled_back(master: Master, host: Host) -> str:
+    """Let the agent that was confirmed before run again; return the commit that answers then."""
+    said = host.run("/usr/bin/python3 -I /opt/d8-agent/control/d8-activate rollback --wait", timeout_seconds=120).stdout
+    assert json.loads(said)["mode"] == "agent", said
+    return str(master.curl(host, "/api/system", token=master.token("agent"))[1]["agent"]["commit"])

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.support.interrupted import Condition, is_running, kill_when, newest_log, start_until
 from tests.support.master import Master
 
-INSTALLING = "uv pip install"
-Condition = Callable[[dict[str, Any]], bool]
+is_installing = is_running("uv pip install")
+is_staging = is_running("d8-activate stage")
+LEFT_BY_A_BUILD = "/opt/d8-agent* /etc/d8-agent* /var/lib/d8-agent* /run/d8-agent* /etc/systemd/system/d8-*"
 BUILD = ("--yes", "--strategy", "venv")
 
 
 @pytest.fixture
 def master(tmp_path, lab: Lab) -> Master:
     return Master(tmp_path, lab.master_address, {"D8_CONFIRM_TIMEOUT": "20"}).in_a_clone()
-
-
-def newest_log(master: Master) -> dict[str, Any]:
-    logs = sorted((master.data / "build_logs").glob("build_*.json"))
-    return json.loads(logs[-1].read_text()) if logs else {"commands": [], "steps": []}
-
-
-def start_until(master: Master, host: Host, condition: Condition, *words: str):
-    """Start a build; return its process as soon as the log is as wanted."""
-    build = master.start("build", host.address, *BUILD, *words)
-    deadline = time.monotonic() + 120
-    while not condition(newest_log(master)):
-        assert time.monotonic() < deadline and build.poll() is None, build.communicate()
-        time.sleep(0.005)
-    return build
-
-
-def kill_when(master: Master, host: Host, condition: Condition) -> dict[str, Any]:
-    build = start_until(master, host, condition)
-    build.kill()
-    build.communicate()
-    return newest_log(master)
-
-
-def is_installing(document: dict[str, Any]) -> bool:
-    return any(one["state"] == "running" and INSTALLING in one["command"] for one in document["commands"])
-
-
-def is_staging(document: dict[str, Any]) -> bool:
-    return any(one["state"] == "running" and "d8-activate stage" in one["command"] for one in document["commands"])
 
 
 def has_ended(step: str) -> Condition:
@@ -70,7 +40,7 @@ def resume(master: Master, host: Host) -> dict[str, Any]:
 
 def test_killed_in_the_middle_of_installing_the_libraries(master: Master, bare_host: Host):
     master.bring_bootstrap(bare_host)
-    left = kill_when(master, bare_host, is_installing)
+    left = kill_when(master, bare_host, is_installing, *BUILD)
     [interrupted] = [one for one in left["commands"] if one["state"] == "running"]
     document = resume(master, bare_host)
     [same] = [one for one in document["commands"] if one["command"] == interrupted["command"]]
@@ -88,20 +58,20 @@ def test_killed_in_the_middle_of_installing_the_libraries(master: Master, bare_h
 )
 def test_killed_between_two_steps(master: Master, bare_host: Host, step: str):
     master.bring_bootstrap(bare_host)
-    kill_when(master, bare_host, has_ended(step))
+    kill_when(master, bare_host, has_ended(step), *BUILD)
     resume(master, bare_host)
 
 
 def test_killed_while_the_port_changes_hands(master: Master, bare_host: Host):
     master.bring_bootstrap(bare_host)
-    kill_when(master, bare_host, lambda log: any("handover" in one["command"] for one in log["commands"]))
+    kill_when(master, bare_host, lambda log: any("handover" in one["command"] for one in log["commands"]), *BUILD)
     time.sleep(3)
     resume(master, bare_host)
 
 
 def test_the_slave_is_rebooted_while_the_master_is_dead(master: Master, bare_host: Host):
     master.bring_bootstrap(bare_host)
-    kill_when(master, bare_host, is_installing)
+    kill_when(master, bare_host, is_installing, *BUILD)
     bare_host.reboot()
     bare_host.run("sh install_slave.sh --start", bare_host.user)
     document = master.json("build", bare_host.address, *BUILD, "--resume")
@@ -111,12 +81,12 @@ def test_the_slave_is_rebooted_while_the_master_is_dead(master: Master, bare_hos
 @pytest.mark.parametrize("step", ["strategy", "activation"])
 def test_cancelled_leaves_the_host_as_it_was(master: Master, bare_host: Host, step: str):
     master.bring_bootstrap(bare_host)
-    build = start_until(master, bare_host, is_installing if step == "strategy" else is_staging)
+    build = start_until(master, bare_host, is_installing if step == "strategy" else is_staging, *BUILD)
     build.send_signal(signal.SIGINT)
     build.communicate(timeout=150)
     assert build.returncode == 1 and newest_log(master)["status"] == "cancelled", newest_log(master)
-    left = bare_host.run("find /opt/d8-agent/releases -mindepth 1; ls -d /etc/systemd/system/d8-*", check=False).stdout
-    bootstraps_own = {"/etc/systemd/system/d8-bootstrap.service", "/etc/systemd/system/d8-agent.socket"}
-    assert set(left.split()) <= bootstraps_own
+    assert bare_host.run(f"ls -d {LEFT_BY_A_BUILD} 2>/dev/null; ls -A ~/d8_slave/work", "pi", check=False).stdout == ""
+    assert bare_host.run("systemctl list-units --all --no-legend 'd8-*'").stdout == ""
+    assert master.curl(bare_host, "/api/health", options=("-k",))[1]["mode"] == "bootstrap"
     assert bare_host.run("pgrep -f 'uv pip'", check=False).stdout == ""
     assert master.json("build", bare_host.address, *BUILD)["status"] == "success"

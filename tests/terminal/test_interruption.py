@@ -68,3 +68,18 @@ def test_going_on_builds_the_slave(slave: LoopbackSlave, terminal: Terminal) -> 
     terminal.press("\r")
     assert terminal.wait_for_end(240) == 0
     assert slave.logs()[-1]["status"] == "success"
+
+
+def test_a_slave_that_is_reached_by_bootstrap_asks_as_well(slave: LoopbackSlave) -> None:
+    settings = {"D8_SLAVE_PORT": slave.address.rpartition(":")[2], "D8_STRATEGIES": "venv", "D8_LANG": "en"}
+    terminal = Terminal("bootstrap", "127.0.0.1", folder=slave.master.folder, LANGUAGE="en", **settings)
+    try:
+        terminal.wait_for(lambda _terminal: "running" in states(slave), seconds=60)
+        terminal.press(CTRL_C)
+        terminal.wait_for("What shall become of the build?")
+        terminal.press("3")
+        terminal.press("\r")
+        assert terminal.wait_for_end(60) == 1
+    finally:
+        terminal.close()
+    assert (slave.logs()[-1]["status"], states(slave)) == ("cancelled", ["cancelled"])

@@ -28,6 +28,9 @@ class Strategy(Protocol):
     def install(self, context: BuildContext) -> None:
         """Given the build, leave a whole release on the slave. Raises BuildFailed; starts from a clean state."""
 
+    def discard(self, context: BuildContext) -> None:
+        """Given a build whose attempt failed or was cancelled, remove what it left. Raises BuildFailed."""
+
 
 def unpack_release(context: BuildContext, runtime: StrategyName, python: str) -> None:
     """Given the build, what its agent will run in and the host's interpreter for it, make the release's folder from
@@ -48,7 +51,7 @@ def unpack_release(context: BuildContext, runtime: StrategyName, python: str) ->
 
 
 def discard_release(context: BuildContext) -> None:
-    """Given a build whose attempt failed, remove what it left."""
+    """Given a build whose attempt failed, remove its release."""
     context.require(release.remove(context.release), message("removing the failed attempt"))
 
 

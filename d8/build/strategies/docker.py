@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from d8.build.context import BuildContext
 from d8.build.examination import ask_facts
 from d8.build.progress import Step
-from d8.build.strategies.base import unpack_release
+from d8.build.strategies.base import discard_release, unpack_release
 from d8.build.strategies.libraries import bring_pip, send_wheels
 from d8.commands import docker, venv
 from d8.commands.preflight import MINIMUM_PYTHON, HostFacts
@@ -54,11 +54,13 @@ class DockerStrategy:
         folders = [send_wheels(context, f"image-{number}", wheels) for number, wheels in enumerate(locks.values())]
         commit = context.commit.hash
         build = docker.build(context.release, commit, self.base_image, (pip, *folders), not base.has_systemctl)
-        try:
-            context.require(build, message("building the agent's image"))
-        except BuildFailed:
-            context.require(docker.remove_image(commit), message("removing the failed attempt"))
-            raise
+        context.require(build, message("building the agent's image"))
+
+    def discard(self, context: BuildContext) -> None:
+        """Given a build, remove the image, what a broken build of it left, and the release."""
+        remove = context.facts.as_owner(docker.remove_image(context.release, context.commit.hash))
+        context.shell.run(remove, timeout_seconds=context.settings.command_timeout_seconds)
+        discard_release(context)
 
     def _unfit_docker(self, facts: HostFacts) -> Message | None:
         found = facts.docker
@@ -85,16 +87,17 @@ class DockerStrategy:
     def _docker_there(self, context: BuildContext) -> HostFacts:
         """Install what is missing of Docker, wait for apt's lock where somebody holds it, and return the facts then."""
         facts, manager = context.facts, context.facts.package_manager
+        lock_seconds = context.settings.package_lock_seconds
         if facts.docker.has_client and facts.docker.compose:
             return facts
         if facts.docker.has_client:
-            context.require(docker.install_compose(str(manager)), message("installing docker compose"))
+            context.require(docker.install_compose(str(manager), lock_seconds), message("installing docker compose"))
         else:
             self._ask_registry(context)
             text = "Docker is being installed. Nobody is added to the group docker: its members are root"
             context.progress.tell(message(text))
             if manager in docker.PACKAGES:
-                context.require(docker.install(str(manager)), message("installing Docker"))
+                context.require(docker.install(str(manager), lock_seconds), message("installing Docker"))
             else:
                 context.progress.warn(message("this system's packages have no Docker: its makers' script is used"))
                 by_script = docker.install_by_script(str(context.work))

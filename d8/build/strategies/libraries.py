@@ -88,6 +88,6 @@ def _install_distribution_psutil(context: BuildContext, failure: CommandFailed) 
         raise failure
     text = "psutil has no wheel here ({reason}): the distribution's package is used"
     context.progress.tell(message(text, reason=failure.message))
-    context.require_as_root(
-        packages.install(manager, packages.PSUTIL[manager]), message("installing the distribution's psutil")
-    )
+    lock_seconds = context.settings.package_lock_seconds
+    install = packages.install(manager, packages.PSUTIL[manager], lock_seconds=lock_seconds)
+    context.require_as_root(install, message("installing the distribution's psutil"))

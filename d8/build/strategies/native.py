@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from d8.build.context import BuildContext
-from d8.build.strategies.base import unpack_release
+from d8.build.strategies.base import discard_release, unpack_release
 from d8.build.strategies.libraries import bring_pip, install_libraries
 from d8.build.strategies.venv import too_old
 from d8.commands import native, release
@@ -38,6 +38,10 @@ class NativeStrategy:
         install_libraries(context, install, _sees_the_distribution_anyway)
         check = release.check(context.release, native.python(python, context.release), ("-P",))
         context.require(check, message("checking the installed agent"))
+
+    def discard(self, context: BuildContext) -> None:
+        """Given a build, remove the release."""
+        discard_release(context)
 
 
 def _sees_the_distribution_anyway(context: BuildContext) -> None:

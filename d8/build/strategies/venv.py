@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from d8.build.context import BuildContext
-from d8.build.strategies.base import unpack_release
+from d8.build.strategies.base import discard_release, unpack_release
 from d8.build.strategies.libraries import bring_installer, install_libraries
 from d8.commands import release, venv
 from d8.commands.preflight import MINIMUM_PYTHON, HostFacts
@@ -34,6 +34,10 @@ class VenvStrategy:
         install_libraries(context, partial(venv.install, installer, context.release), _use_system_packages)
         check = release.check(context.release, (f"{context.release}/venv/bin/python",))
         context.require(check, message("checking the installed agent"))
+
+    def discard(self, context: BuildContext) -> None:
+        """Given a build, remove the release."""
+        discard_release(context)
 
 
 def _use_system_packages(context: BuildContext) -> None:

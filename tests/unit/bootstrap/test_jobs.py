@@ -54,9 +54,9 @@ def test_a_command_runs_to_its_end(store: JobStore, tmp_path: Path) -> None:
 
 def test_environment_and_input_are_gone_from_the_disk_once_it_runs(store: JobStore, tmp_path: Path) -> None:
     snapshot = store.start(JobRequest("cat; sleep 5", stdin="hush", env={"A": "hush2"}))
+    assert store.read(snapshot.id, wait_seconds=30).stdout == "hush"  # it runs
     request = json.loads((tmp_path / "jobs" / snapshot.id / "request.json").read_text())
     assert "stdin" not in request and "environment" not in request
-    assert store.read(snapshot.id, wait_seconds=5).stdout == "hush"
 
 
 def test_variables_that_systemd_meant_for_the_server_are_not_passed_on(

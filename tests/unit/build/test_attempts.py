@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -36,6 +37,9 @@ class ScriptedStrategy:
         if failure is not None:
             raise failure
 
+    def discard(self, context):
+        context.discarded.append(self.name)
+
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
@@ -43,7 +47,11 @@ def build(tmp_path, monkeypatch):
     log = BuildLog(tmp_path, "slave-1", "10.0.0.1", datetime.now(UTC), Masker())
     events, naps, discarded = [], [], []
     context = SimpleNamespace(
-        facts=None, progress=Progress(events.append, log), release="/r", address=SimpleNamespace(port=7600)
+        facts=None,
+        progress=Progress(events.append, log),
+        release="/r",
+        address=SimpleNamespace(port=7600),
+        discarded=discarded,
     )
 
     class WorkingActivation:
@@ -61,7 +69,6 @@ def build(tmp_path, monkeypatch):
         def confirm(self, _client): ...
 
     monkeypatch.setattr(attempts, "Activation", WorkingActivation)
-    monkeypatch.setattr(attempts, "discard_release", discarded.append)
 
     def run(*strategies):
         return attempts.run_strategies(strategies, context, RetryPolicy(3, 10), naps.append)
@@ -79,7 +86,7 @@ def test_three_attempts_with_a_delay_each_from_a_clean_state_then_the_next_strat
     built = build.run(failing, ScriptedStrategy(StrategyName.VENV, [None]))
     assert built.strategy is StrategyName.VENV
     assert build.naps == [10, 10]
-    assert len(build.discarded) == 3
+    assert build.discarded == ["docker"] * 3
     recorded = [(entry["strategy"], entry["number"], entry["success"]) for entry in build.log.document["attempts"]]
     assert recorded == [("docker", 1, False), ("docker", 2, False), ("docker", 3, False), ("venv", 1, True)]
 
@@ -120,3 +127,25 @@ def test_the_log_keeps_the_error_in_english(build):
     with pytest.raises(D8Error):
         build.run(ScriptedStrategy(StrategyName.VENV, [PermanentFailure("{n} MB left", n=3)]))
     assert build.log.document["attempts"][0]["error"] == "3 MB left"
+
+
+def test_a_resumed_build_tells_the_reasons_of_before_in_the_operators_language(build):
+    failure = PermanentFailure("{reason}", "Free some space.", reason=message("no room for {n} files", n=3))
+    with pytest.raises(D8Error):
+        build.run(ScriptedStrategy(StrategyName.VENV, [failure]))
+    build.log.document = json.loads(build.log.path.read_text())
+
+    with pytest.raises(attempts.NoStrategyWorked) as resumed:
+        build.run(ScriptedStrategy(StrategyName.VENV, []))
+
+    spanish = {"no room for {n} files": "no hay sitio para {n} ficheros"}
+    assert "venv: no hay sitio para 3 ficheros" in resumed.value.message.text(lambda text: spanish.get(text, text))
+    assert str(resumed.value.hint) == "Free some space."
+
+
+def test_what_an_attempt_left_and_cannot_be_removed_does_not_hide_why_it_failed(build):
+    failing = ScriptedStrategy(StrategyName.VENV, [PermanentFailure("disk full")])
+    failing.discard = lambda _context: (_ for _ in ()).throw(BuildFailed("rm: read-only"))
+    with pytest.raises(BuildFailed, match="disk full"):
+        build.run(failing)
+    assert any("rm: read-only" in str(event.message) for event in build.events if isinstance(event, Notice))

@@ -22,7 +22,13 @@ DOCUMENT = (PROJECT / "docs" / "troubleshooting.md").read_text()
 # Where the errors that end a build are made.
 SOURCES = ["d8/build", "d8/fleet/agent_client.py", "d8/fleet/connection.py", "d8/source.py"]
 # They hand on what somebody else says; that text is what is looked at.
-HANDED_ON = {"{said}", "{reason}", "{address}: {detail}", "{purpose} failed: {reason}"}
+HANDED_ON = {
+    "{said}",
+    "{reason}",
+    "{address}: {detail}",
+    "{purpose} failed: {reason}",
+    "{error}; the slave says: {reason}",
+}
 SUMS_UP_OTHERS = "no way of installing worked"
 
 
