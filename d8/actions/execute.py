@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from d8.actions.fan_out import fan_out
@@ -14,10 +15,10 @@ from d8.actions.workplace import Workplace
 from d8.errors import Cancelled, D8Error, ExitCode
 from d8.fleet.agent_client import JobRequest, SlaveClient
 from d8.fleet.connection import connect_to_slave
+from d8.fleet.job_reader import read_to_end
 from d8.messages import NOTHING, Message, message
 from d8.models import CommandState, Slave
 
-LONG_POLL_SECONDS = 2.0  # also how long Ctrl+C may go unnoticed
 ENDED_BY_ITSELF = (CommandState.SUCCEEDED, CommandState.FAILED)
 ENDINGS: dict[str, Message] = {
     CommandState.CANCELLED: message("the command was cancelled on the slave"),
@@ -97,25 +98,22 @@ def _run(
 ) -> Execution:
     job_id = secrets.token_hex(8)
     client.start_job(JobRequest(command, timeout_seconds, job_id))
-    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
-    offset = stderr_offset = 0
-    while True:
+
+    def check() -> None:
         if stop.is_set():
             client.cancel_job(job_id)
             raise Cancelled("cancelled")
-        job = client.job(job_id, offset, stderr_offset, LONG_POLL_SECONDS)
-        for stream, text in (("stdout", job.stdout), ("stderr", job.stderr)):
-            texts[stream].append(text)
+
+    def heard(stdout: str, stderr: str) -> None:
+        for stream, text in (("stdout", stdout), ("stderr", stderr)):
             if write and text:
                 write(stream, text)
-        is_read = (job.next_offset, job.next_stderr_offset) == (offset, stderr_offset)
-        offset, stderr_offset = job.next_offset, job.next_stderr_offset
-        if not job.is_running and is_read:
-            break
+
+    stdout, stderr, job = read_to_end(partial(client.job, job_id), heard, check)
     return Execution(
         slave.slave_id,
-        "".join(texts["stdout"]),
-        "".join(texts["stderr"]),
+        stdout,
+        stderr,
         job.exit_code,
         job.duration_seconds,
         _ending(job.state, timeout_seconds),

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from d8.build.command_failed import CommandFailed
 from d8.build.context import BuildContext
-from d8.build.recorder import CommandFailed
 from d8.commands import activation
 from d8.errors import BuildFailed, D8Error, PermanentFailure, Refused, SlaveUnreachable
 from d8.fleet.agent_client import SlaveClient

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from d8.build.activation import Activation, AgentFacts
+from d8.build.command_failed import last_output
 from d8.build.context import BuildContext
 from d8.build.events import StepName
-from d8.build.recorder import last_output
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import Strategy
 from d8.errors import BuildFailed, Cancelled, D8Error

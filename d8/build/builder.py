@@ -14,6 +14,7 @@ from d8.build.activation import AgentFacts
 from d8.build.attempts import Built, NoStrategyWorked, run_strategies
 from d8.build.build_log import BuildLog
 from d8.build.cancellation import put_back_the_agent, remove_uploads, take_back
+from d8.build.command_failed import last_output
 from d8.build.connectivity import Connectivity
 from d8.build.context import BuildContext
 from d8.build.control import Control, Orders, Stopped, Wish
@@ -23,7 +24,7 @@ from d8.build.identity import marked
 from d8.build.opening import Opening, open_build, words_about
 from d8.build.progress import Progress
 from d8.build.provision import bring_source, install_prerequisites
-from d8.build.recorder import RemoteShell, last_output
+from d8.build.recorder import RemoteShell
 from d8.build.recording import unsettled
 from d8.build.registration import register, warn_of_reboot
 from d8.build.resume import facts_for_resumed, give_up

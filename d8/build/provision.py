@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from d8.build.command_failed import CommandFailed, last_output
 from d8.build.progress import Progress, Step
-from d8.build.recorder import CommandFailed, RemoteShell, last_output
+from d8.build.recorder import RemoteShell
 from d8.commands import git, packages, preflight
 from d8.commands.preflight import HostFacts
 from d8.congress.diagnosis import diagnose

@@ -14,44 +14,23 @@ from functools import partial
 from typing import TypeVar
 
 from d8.build.build_log import BuildLog
+from d8.build.command_failed import CommandFailed
 from d8.build.control import Control, Orders
-from d8.build.events import CommandStarted, Observer, OutputLine
+from d8.build.events import CommandStarted, Observer
+from d8.build.live_lines import LiveLines
 from d8.build.recording import RecordedCommand, Recording
-from d8.congress.diagnosis import telling_line
-from d8.errors import BuildFailed, SlaveUnreachable
+from d8.errors import SlaveUnreachable
 from d8.fleet.agent_client import Job, JobRequest, ProblemAnswer, SlaveClient
-from d8.masking import Masker, MaskingStream
+from d8.fleet.job_reader import read_to_end
+from d8.masking import Masker
 from d8.messages import Message
 from d8.models import CommandResult, CommandState
 from d8.shell import ShellCommand
 
 T = TypeVar("T")
 LINK_PATIENCE_SECONDS = 60.0
-LONG_POLL_SECONDS = 2.0  # also the longest that an order to stop waits
 WITHOUT_RESULT = (CommandState.LOST, CommandState.CANCELLED)
 FIRST_RETRY_SECONDS = 0.5
-KEPT_FOR_DIAGNOSIS = 8000  # characters of each stream
-
-
-class CommandFailed(BuildFailed):
-    """A command that had to succeed did not; carries its result for whoever explains it."""
-
-    def __init__(self, result: CommandResult, purpose: Message) -> None:
-        self.result, self.reason = result, _last_words(result)
-        super().__init__(
-            "{purpose} failed: {reason}",
-            "The whole output is in the build log.",
-            purpose=purpose,
-            reason=self.reason,
-        )
-
-
-def last_output(error: BaseException) -> str:
-    """Given what ended a step, return the end of what its command printed, masked; empty when there was no command."""
-    failed = error if isinstance(error, CommandFailed) else error.__cause__
-    if not isinstance(failed, CommandFailed):
-        return ""
-    return f"{failed.result.stdout[-KEPT_FOR_DIAGNOSIS:]}\n{failed.result.stderr[-KEPT_FOR_DIAGNOSIS:]}".strip()
 
 
 class RemoteShell:
@@ -215,21 +194,14 @@ class RemoteShell:
         return result, state
 
     def _read_to_end(self, job_id: str, shows_output: bool) -> tuple[str, str, Job]:
-        stdout: list[str] = []
-        stderr: list[str] = []
-        offset = stderr_offset = 0
-        lines = _LiveLines(self._masker, self._observer if shows_output else (lambda _line: None))
-        while True:
-            job = self._patiently(partial(self._client.job, job_id, offset, stderr_offset, LONG_POLL_SECONDS))
-            stdout.append(job.stdout)
-            stderr.append(job.stderr)
-            lines.feed(job.stdout, job.stderr)
-            is_read = (job.next_offset, job.next_stderr_offset) == (offset, stderr_offset)
-            offset, stderr_offset = job.next_offset, job.next_stderr_offset
-            if not job.is_running and is_read:
-                lines.flush()
-                return "".join(stdout), "".join(stderr), job
-            self._control.check()
+        lines = LiveLines(self._masker, self._observer if shows_output else (lambda _line: None))
+
+        def ask(offset: int, stderr_offset: int, wait_seconds: float) -> Job:
+            return self._patiently(partial(self._client.job, job_id, offset, stderr_offset, wait_seconds))
+
+        read = read_to_end(ask, lines.feed, self._control.check)
+        lines.flush()
+        return read
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Repeat a call while the link is away: every call here is safe to repeat, for a job's id is the job."""
@@ -251,38 +223,3 @@ def _state(name: str) -> CommandState:
         return CommandState(name)
     except ValueError:
         return CommandState.UNKNOWN
-
-
-class _LiveLines:
-    """Turns chunks of two streams into masked whole lines for the observer."""
-
-    def __init__(self, masker: Masker, observer: Observer) -> None:
-        self._observer = observer
-        self._streams = (MaskingStream(masker), MaskingStream(masker))
-        self._rests = ["", ""]
-
-    def feed(self, *chunks: str) -> None:
-        for index, chunk in enumerate(chunks):
-            self._emit(index, self._streams[index].feed(chunk))
-
-    def flush(self) -> None:
-        for index, stream in enumerate(self._streams):
-            self._emit(index, stream.flush())
-            if self._rests[index].strip():
-                self._observer(OutputLine(self._rests[index]))
-
-    def _emit(self, index: int, text: str) -> None:
-        *lines, self._rests[index] = (self._rests[index] + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        for line in lines:
-            if line.strip():
-                self._observer(OutputLine(line))
-
-
-def _last_words(result: CommandResult) -> str:
-    """The line that says most, else the exit code: what stands in an error message."""
-    if result.timed_out:
-        return f"no end after {result.duration_seconds:.0f} s"
-    output = result.stderr or result.stdout
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = telling_line(output) or (lines[-1] if lines else "")
-    return f"{told[:300]} (exit {result.exit_code})" if told else f"exit {result.exit_code}"

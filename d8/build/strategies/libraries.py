@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from d8.build.command_failed import CommandFailed
 from d8.build.context import BuildContext
-from d8.build.recorder import CommandFailed
 from d8.commands import packages, venv
 from d8.errors import BuildFailed
 from d8.messages import message

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from d8.build.build_log import BuildLog
+from d8.build.command_failed import CommandFailed
 from d8.build.events import CommandStarted, OutputLine
-from d8.build.recorder import CommandFailed, RemoteShell
+from d8.build.recorder import RemoteShell
 from d8.errors import SlaveUnreachable
 from d8.fleet.agent_client import Job
 from d8.masking import Masker

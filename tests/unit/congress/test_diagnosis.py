@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from d8.congress.diagnosis import KNOWN_FAILURES, UNKNOWN_FAILURE, diagnose, diagnose_build
+from d8.congress.diagnosis import diagnose, diagnose_build
+from d8.congress.known_failures import KNOWN_FAILURES, UNKNOWN_FAILURE
 from d8.errors import ExitCode
 from d8.messages import NOTHING, message
 from d8.models import BuildReport, BuildStatus, StrategyFailure, StrategyName
@@ -112,7 +113,7 @@ def test_every_error_of_the_builder_has_its_section(template: str) -> None:
     if template in HANDED_ON or template.startswith(SUMS_UP_OTHERS):
         return
     found = diagnose([re.sub(r"\{\w+\}", "7", template)])
-    assert found.anchor != UNKNOWN_FAILURE.anchor, "add a row or a pattern to d8/congress/diagnosis.py"
+    assert found.anchor != UNKNOWN_FAILURE.anchor, "add a row or a pattern to d8/congress/known_failures.py"
 
 
 @pytest.mark.parametrize(
