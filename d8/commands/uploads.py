@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from d8.shell import ShellCommand, command, script
 
-UNPACKED_UV = "uv"
+MADE_BESIDE = ("uv", "uv-cache")  # by d8/commands/venv.py and the strategies
 
 
 def digests(paths: Iterable[str]) -> ShellCommand:
@@ -27,4 +27,5 @@ def remove(paths: Iterable[str]) -> ShellCommand:
     sent = list(paths)
     folders = {str(PurePosixPath(path).parent) for path in sent}
     unpacked = [path.removesuffix(".tar") for path in sent if path.endswith(".tar")]
-    return command("rm", "-rf", "--", *sent, *unpacked, *(f"{folder}/{UNPACKED_UV}" for folder in sorted(folders)))
+    made = [f"{folder}/{name}" for folder in sorted(folders) for name in MADE_BESIDE]
+    return command("rm", "-rf", "--", *sent, *unpacked, *made)
