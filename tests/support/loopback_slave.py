@@ -20,18 +20,25 @@ from tests.support.bootstrap_process import RunningBootstrap, running_bootstrap
 from tests.support.master import Master
 
 POLL_SECONDS = 0.01
-# Stands before the real programs in the slave's PATH: installing takes its time, so that a master can die meanwhile.
-SLOW_ENV = """#!/bin/sh
-case "$*" in *"pip install"*) sleep {seconds} ;; esac
+# Stands before the real programs in the slave's PATH: installing waits for the test, so that a master can die meanwhile
+# however slow the machine is.
+WAITING_ENV = """#!/bin/sh
+case "$*" in *"pip install"*)
+    n=0; while [ -e {hold} ] && [ $n -lt 3000 ]; do n=$((n+1)); sleep 0.1; done ;;
+esac
 exec /usr/bin/env "$@"
 """
 
 
 class LoopbackSlave:
-    """The slave and its master. Given both and the slave's home."""
+    """The slave and its master. Given both, the slave's home and the file that holds installing up."""
 
-    def __init__(self, server: RunningBootstrap, master: Master, home: Path) -> None:
-        self.server, self.master, self.home = server, master, home
+    def __init__(self, server: RunningBootstrap, master: Master, home: Path, hold: Path) -> None:
+        self.server, self.master, self.home, self._hold = server, master, home, hold
+
+    def let_installing_go_on(self) -> None:
+        """Let what is being installed, and all that will be, go on."""
+        self._hold.unlink(missing_ok=True)
 
     @property
     def address(self) -> str:
@@ -58,12 +65,18 @@ class LoopbackSlave:
 
 
 @contextmanager
-def loopback_slave(folder: Path, monkeypatch: pytest.MonkeyPatch, slow_seconds: float = 0) -> Iterator[LoopbackSlave]:
-    """A started slave whose installer credential the master's registry holds."""
+def loopback_slave(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, holds_installing: bool = False
+) -> Iterator[LoopbackSlave]:
+    """A started slave whose installer credential the master's registry holds. With `holds_installing` the installation
+    of libraries begins, and goes on when the test lets it."""
     home, programs = folder / "home", folder / "programs"
     for path in (home, programs, folder / "master"):
         path.mkdir(mode=0o700)
-    (programs / "env").write_text(SLOW_ENV.format(seconds=slow_seconds))
+    hold = folder / "hold"
+    if holds_installing:
+        hold.touch()
+    (programs / "env").write_text(WAITING_ENV.format(hold=hold))
     (programs / "env").chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))
     monkeypatch.setenv("HOME", str(home))
@@ -80,6 +93,6 @@ def loopback_slave(folder: Path, monkeypatch: pytest.MonkeyPatch, slow_seconds: 
             )
             registry.close()
             try:
-                yield LoopbackSlave(server, master, home)
+                yield LoopbackSlave(server, master, home, hold)
             finally:
                 end_processes_of(home)

@@ -15,7 +15,7 @@ CTRL_C = "\x03"
 
 @pytest.fixture
 def slave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackSlave]:
-    with loopback_slave(tmp_path, monkeypatch, slow_seconds=8) as made:
+    with loopback_slave(tmp_path, monkeypatch, holds_installing=True) as made:
         yield made
 
 
@@ -66,6 +66,7 @@ def test_a_second_ctrl_c_leaves_at_once(slave: LoopbackSlave, terminal: Terminal
 def test_going_on_builds_the_slave(slave: LoopbackSlave, terminal: Terminal) -> None:
     terminal.press("1")
     terminal.press("\r")
+    slave.let_installing_go_on()
     assert terminal.wait_for_end(240) == 0
     assert slave.logs()[-1]["status"] == "success"
 
