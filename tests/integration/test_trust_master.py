@@ -24,8 +24,9 @@ from d8.actions.trust_checks import check_trust
 from d8.actions.workplace import Workplace
 from d8.errors import Refused, SlaveUnreachable, UsageError
 from d8.fleet.agent_client import SlaveClient
+from d8.fleet.connection import PLAIN
 from d8.fleet.registry import Registry
-from d8.fleet.trust import FleetAuthority
+from d8.fleet.trust import FleetAuthority, token_hash
 from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, running_agent
 from tests.support.fakes import make_settings, make_slave
@@ -292,3 +293,32 @@ def test_the_doctor_notices_a_lost_and_a_foreign_authority(workplace: Workplace,
     assert check_trust(workplace, NOW)[0].state is CheckState.FAILED
     rotate(workplace, slave)  # the pin, not the authority, lets the master in: so it can mend this
     assert {check.state for check in check_trust(workplace, NOW)} == {CheckState.OK}
+
+
+def test_without_tls_a_token_is_rotated_and_revoked_all_the_same(tmp_path: Path) -> None:
+    place = Workplace(make_settings(tmp_path / "master", D8_TLS="off"))
+    with running_agent(tmp_path, kind="agent", tls=False) as plain:
+        machine_id = plain.get("/api/system").document["machine_id"]
+        slave = make_slave(address="127.0.0.1", port=plain.port, machine_id=machine_id, tls=False)
+        place.registry.save_slave(slave)
+        mark = f"{PLAIN}{token_hash(plain.token)}"
+        place.registry.save_credential(Credential(CredentialKind.AGENT, mark, plain.token, slave.slave_id), NOW)
+        undo = killed_at(SlaveClient, "enroll", comes_first=True)
+        with pytest.raises(Killed):
+            rotate(place, slave)
+        undo()
+        assert len(credentials(place, slave)) == 2, "the one that was never sent is known, and no obstacle"
+        [finished] = catch_up(place)
+        assert finished.is_settled, finished.reason
+        [new] = credentials(place, slave)
+        assert new.ends is None
+        assert is_alive(plain, new.token)
+        assert not is_alive(plain, plain.token)
+        undo = killed_at(SlaveClient, "revoke", comes_first=False)
+        with pytest.raises(Killed):
+            revoke(place, slave)
+        undo()
+        [done] = catch_up(place)
+        assert done.is_settled, done.reason
+        assert not is_alive(plain, new.token)
+    place.close()
