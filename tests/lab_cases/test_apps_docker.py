@@ -69,3 +69,12 @@ def test_what_the_container_does_not_see_is_not_claimed(slave: AppSlave) -> None
     slave.host.run("systemctl disable --now d8-app-worker && rm /etc/systemd/system/d8-app-worker.service")
     slave.host.run("systemctl daemon-reload")
     assert "removed by hand" in slave.status("worker")["problem"]
+
+
+def test_it_has_the_rights_of_the_host(slave: AppSlave) -> None:
+    """Root's helper, systemd, the journal and the processes are the host's, through the container's mounts."""
+    document = slave.done("GET", "/api/permissions")
+    assert document["ok"] is True, document
+    assert {one["name"]: one["granted"] for one in document["permissions"]} == dict.fromkeys(
+        ["root-helper", "app-users", "systemd", "journal", "processes", "survives-reboot"], True
+    )
