@@ -124,6 +124,16 @@ class FieldProblem:
 
 
 @dataclass(frozen=True)
+class AppPermission:
+    """Something that managing apps needs on a slave, in the slave's words; `command` is what to run there to get it."""
+
+    name: str
+    is_granted: bool
+    detail: str
+    command: str | None
+
+
+@dataclass(frozen=True)
 class LogEntry:
     """One entry of an app's journal; `cursor` is where it stands, `time` ISO-8601 in UTC."""
 

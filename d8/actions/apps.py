@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from d8.actions.workplace import Workplace
 from d8.app_errors import AppNotUp, UnusableApp
-from d8.app_models import AppDetail, AppEdited, AppStatus, AppVerb, FieldProblem
+from d8.app_models import AppDetail, AppEdited, AppPermission, AppStatus, AppVerb, FieldProblem
 from d8.errors import D8Error, UsageError
 from d8.fleet.answers import Json
 from d8.fleet.apps_client import AppsClient
@@ -112,6 +112,12 @@ def list_apps(workplace: Workplace, slave_name: str) -> SlaveApps:
     """Given a slave's name, return its apps."""
     with AppsRoom(workplace, slave_name) as room:
         return room.all()
+
+
+def apps_and_permissions(workplace: Workplace, slave_name: str) -> tuple[SlaveApps, tuple[AppPermission, ...]]:
+    """Given a slave's name, return its apps and what managing them needs there, granted or not."""
+    with AppsRoom(workplace, slave_name) as room:
+        return room.all(), room.client.permissions()
 
 
 def show_app(workplace: Workplace, slave_name: str, name: str) -> AppShown:

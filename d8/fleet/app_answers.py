@@ -11,6 +11,7 @@ from d8.app_models import (
     AppChange,
     AppDetail,
     AppEdited,
+    AppPermission,
     AppState,
     AppStatus,
     FieldProblem,
@@ -81,6 +82,19 @@ def app_edited(answer: Json) -> AppEdited:
 def removed_name(answer: Json) -> str:
     """Given the answer to a removal, return the app's name."""
     return needed(answer, "removed", str)
+
+
+def permissions(answer: Json) -> tuple[AppPermission, ...]:
+    """Given the answer about rights, return each."""
+    return tuple(
+        AppPermission(
+            needed(one, "name", str),
+            needed(one, "granted", bool),
+            optional(one, "detail", str) or "",
+            optional(one, "command", str),
+        )
+        for one in _objects(needed(answer, "permissions", list))
+    )
 
 
 def field_problems(answer: Json) -> tuple[FieldProblem, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from d8.app_errors import AppNotUp, UnknownApp, UnusableApp
-from d8.app_models import AppDetail, AppEdited, AppStatus, AppVerb, LogFilter, LogItem
+from d8.app_models import AppDetail, AppEdited, AppPermission, AppStatus, AppVerb, LogFilter, LogItem
 from d8.errors import D8Error
 from d8.fleet import app_answers
 from d8.fleet.agent_client import ProblemAnswer, SlaveClient
@@ -65,6 +65,10 @@ class AppsClient:
     def remove(self, name: str) -> str:
         """Given an app's name, remove it; return the name. Raises UnknownApp."""
         return self._read(app_answers.removed_name, "DELETE", f"/api/apps/{name}", patience=OPERATION_SECONDS, json={})
+
+    def permissions(self) -> tuple[AppPermission, ...]:
+        """Return what managing apps needs there, granted or not."""
+        return self._read(app_answers.permissions, "GET", "/api/permissions")
 
     def logs(self, name: str, wanted: LogFilter) -> list[LogItem]:
         """Given an app's name and which entries are wanted, return them, oldest first. Raises UnknownApp."""

@@ -90,6 +90,7 @@ class AppsAgent:
     streams: list[Stream] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     entries: list[Document] = field(default_factory=list)
+    permissions: list[Document] = field(default_factory=list)
 
     def asked(self, path: str) -> list[Request]:
         """Everything that was asked of a path."""
@@ -120,6 +121,8 @@ class AppsAgent:
             return 200, {"mode": "agent", "commit": COMMIT, "host": {"machine_id": "a" * 32}}, {}
         if request.path == "/api/agent/uninstall":
             return 202, {"uninstalling": True}, {}
+        if request.path == "/api/permissions":
+            return 200, {"scope": "system", "ok": True, "permissions": self.permissions}, {}
         if request.path == "/api/apps":
             return 200, {"apps": list(self.apps.values())}, {}
         if request.path == "/api/apps/register":

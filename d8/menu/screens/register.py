@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from d8.actions.app_questions import QUESTIONS, Answers, Question, description_of, most_used
-from d8.actions.apps import list_apps, register_app
+from d8.actions.apps import apps_and_permissions, register_app
 from d8.app_errors import AppNotUp, UnusableApp
 from d8.menu.conversation import Conversation
 from d8.menu.picking import pick_slave
 from d8.menu.prompts import Choice
-from d8.menu.views.apps import draw_description, draw_registered
+from d8.menu.views.apps import draw_description, draw_permissions, draw_registered
 from d8.menu.views.failures import draw_failure, draw_problem
 from d8.messages import message
 
@@ -24,7 +24,9 @@ def run(conversation: Conversation) -> None:
     if slave is None:
         return
     screen, workplace = conversation.screen, conversation.workplace
-    answers = Answers(users=most_used(list_apps(workplace, slave.slave_id).apps))
+    found, permissions = apps_and_permissions(workplace, slave.slave_id)
+    draw_permissions(screen, permissions)
+    answers = Answers(users=most_used(found.apps))
     for question in QUESTIONS:
         if not question.is_optional:
             _ask(conversation, question, answers)

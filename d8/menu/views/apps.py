@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from d8.actions.apps import AppEdit, AppRemoval, AppResult, AppShown, SlaveApps
-from d8.app_models import AppState, AppStatus
+from d8.app_models import AppPermission, AppState, AppStatus
 from d8.menu.views.failures import draw_log_tail
 from d8.menu.views.printable import printable
 from d8.menu.views.screen import Screen
@@ -39,6 +39,7 @@ HEADINGS = (
 )
 NUMBERS = range(2, 6)
 LONGEST_VALUE = 200
+USERS = "app-users"  # the permission that names the users that apps may run as
 
 
 def draw_apps(screen: Screen, found: SlaveApps) -> None:
@@ -157,6 +158,17 @@ def draw_description(screen: Screen, document: dict[str, Any]) -> None:
     screen.gap()
     screen.facts(rows)
     screen.gap()
+
+
+def draw_permissions(screen: Screen, permissions: Sequence[AppPermission]) -> None:
+    """Given what managing apps needs on a slave, say what is missing and how it is had; and which users are allowed."""
+    for one in permissions:
+        if not one.is_granted:
+            screen.warn(message("{name}: {detail}", name=one.name, detail=one.detail))
+            if one.command:
+                screen.command(one.command, indent=2)
+        elif one.name == USERS:
+            screen.note(message("{detail}", detail=one.detail))
 
 
 def draw_app_removed(screen: Screen, removal: AppRemoval) -> None:

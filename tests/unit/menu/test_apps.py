@@ -293,6 +293,16 @@ class TestOptions:
         assert "s3cret-value" not in text and "KEY (values hidden)" in text and "stayed up" in text
         assert "Value of KEY (not shown):" in operator.asked
 
+    def test_4_says_first_what_is_missing_and_who_is_allowed(self, workplace: Workplace, running: Running) -> None:
+        running.agent.permissions = [
+            {"name": "root-helper", "granted": True, "detail": "it answers", "command": None},
+            {"name": "app-users", "granted": True, "detail": "apps may run as: pi", "command": None},
+            {"name": "journal", "granted": False, "detail": "logs can't be read", "command": "sudo usermod x"},
+        ]
+        text, _ = choose_option(4, workplace, "api", "main:app", "", "pi", "/srv", "", "", False, False)
+        assert "apps may run as: pi" in text and "it answers" not in text
+        assert "journal: logs can't be read" in text and "sudo usermod x" in text
+
     def test_4_takes_limits_too(self, workplace: Workplace, running: Running) -> None:
         answers = ["job", "/srv/job/run.py", "", "pi", "", "", "", True, "64M", "50%", "always", "--name 'two words'"]
         choose_option(4, workplace, *answers, True)
