@@ -91,3 +91,10 @@ def test_a_path_that_no_unit_can_carry_is_refused(home: str) -> None:
 @pytest.mark.parametrize(("timeout", "period"), [(60, 12), (12, 2.4), (2, 0.5), (3600, 720)])
 def test_five_looks_of_the_guard_fit_into_the_confirm_timeout(timeout: float, period: float) -> None:
     assert guard_period_seconds(timeout) == period
+
+
+def test_without_a_bootstrap_none_is_named_and_the_agent_is_started_for_ever() -> None:
+    found = render_units(layout(Scope.SYSTEM), UnitValues(7600, "0.0.0.0", None, Path("/"), 12))
+    assert "d8-bootstrap.service" not in found
+    agent = found["d8-agent.service"].splitlines()
+    assert "StartLimitIntervalSec=0" in agent and not any(line.startswith("OnFailure=") for line in agent)
