@@ -101,7 +101,8 @@ def journalctl_argv(query: JournalQuery) -> list[str]:
     if query.lines is not None:
         argv.append(f"--lines={max(0, query.lines)}")
     if query.follow:
-        argv += ["--follow", *([] if query.lines is not None else ["--no-tail"])]
+        # Without --merge it shows nothing but the boot that /proc names, which a sandbox inside a container sees wrongly.
+        argv += ["--follow", "--merge", *([] if query.lines is not None else ["--no-tail"])]
     return argv
 
 

@@ -1,9 +1,11 @@
 """Many viewers of one log in a process of their own: what each got, as JSON on standard output.
 
-    python -m tests.support.log_viewers URI COUNT SECONDS STALLED < token
+    python -m tests.support.log_viewers URI COUNT STALLED LAST SECONDS
 
-The first STALLED viewers stop reading after their first frame, and read on when the seconds are over. Lines carry
-`seq=N`; the last healthy viewers compare every number, the others only count.
+Reads the token from standard input, says "ready" when all are connected, and ends its viewing when every healthy viewer
+has seen the line `seq=LAST` (or the seconds are over). The first STALLED viewers stop reading after their first frame;
+then they read on until they have been told what they missed. Then it says "done", and stays connected until another
+line comes in. The last healthy viewers compare every number, the others only count.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
 EXACT_VIEWERS = 3
 SMALL_BUFFER = 32 * 1024
-LONGEST_REST_SECONDS = 20.0
+LONGEST_REST_SECONDS = 60.0
 _SKIPPED = re.compile(rb'"type":"skipped","count":([0-9]+)')
 _SEQUENCE = re.compile(rb'"message":"seq=([0-9]+)')
 
@@ -51,7 +54,7 @@ class Seen:
         self._arrived = now
         self.frames += 1
         self.text_bytes += len(text)
-        self.entries += text.count(b'{"type":"entry"')
+        self.entries += text.count(b'"message":"seq=')
         if b'"skipped"' in text[:100]:
             self.skipped += sum(map(int, _SKIPPED.findall(text[:100])))
         if not self.is_exact and self.first is not None:
@@ -64,32 +67,26 @@ class Seen:
             self.last = number
 
 
-async def watch(uri: str, token: str, seen: Seen, until: float) -> None:
-    """View until the moment (time.monotonic()); a stalled one then takes what is left for it."""
-    reader, writer = await open_socket(uri, token, SMALL_BUFFER if seen.is_stalled else None)
-    try:
-        while (left := until - time.monotonic()) > 0:
-            async with asyncio.timeout(left):
-                seen.take(await read_frame(reader, writer))
-            if seen.is_stalled:
-                await asyncio.sleep(until - time.monotonic())
-    except TimeoutError:
-        pass
-    if seen.is_stalled:
-        await take_the_rest(reader, writer, seen)
-    writer.close()
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def take_the_rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+async def watch(connection: Connection, seen: Seen, last: int) -> None:
+    """View until the last line has come."""
+    end = b'"message":"seq=%d ' % last
+    while True:
+        text = await read_frame(*connection)
+        seen.take(text)
+        if end in text:
+            return
+
+
+async def catch_up(connection: Connection, seen: Seen) -> None:
     """Read on until the viewer has been told what it missed."""
-    async with asyncio.timeout(LONGEST_REST_SECONDS):
-        while not seen.skipped:
-            seen.take(await read_frame(reader, writer))
+    while not seen.skipped:
+        seen.take(await read_frame(*connection))
 
 
-async def open_socket(
-    uri: str, token: str, receive_buffer: int | None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_socket(uri: str, token: str, receive_buffer: int | None) -> Connection:
     parts = urlsplit(uri)
     raw = socket.socket()
     if receive_buffer:
@@ -98,11 +95,9 @@ async def open_socket(
     await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    is_tls = parts.scheme == "wss"
     reader, writer = await asyncio.open_connection(
-        sock=raw,
-        ssl=context if parts.scheme == "wss" else None,
-        server_hostname=parts.hostname if parts.scheme == "wss" else None,
-        limit=2**16,
+        sock=raw, ssl=context if is_tls else None, server_hostname=parts.hostname if is_tls else None, limit=2**16
     )
     head = (
         f"GET {parts.path}?{parts.query} HTTP/1.1",
@@ -137,18 +132,45 @@ async def read_frame(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             raise ConnectionError(f"frame {first:#x}: {payload[2:]!r}")
 
 
-async def main(uri: str, count: int, seconds: float, stalled: int, token: str) -> list[Seen]:
-    all_seen = [Seen(number < stalled, number >= count - EXACT_VIEWERS or number < stalled) for number in range(count)]
-    until = time.monotonic() + seconds
-    outcomes = await asyncio.gather(*(watch(uri, token, seen, until) for seen in all_seen), return_exceptions=True)
-    for seen, outcome in zip(all_seen, outcomes, strict=True):
-        if isinstance(outcome, BaseException):
-            seen.error = repr(outcome)
-    return all_seen
+async def collect(uri: str, count: int, stalled: int, last: int, seconds: float) -> list[Seen]:
+    loop = asyncio.get_running_loop()
+    token = (await loop.run_in_executor(None, sys.stdin.readline)).strip()
+    viewers = []
+    for number in range(count):
+        seen = Seen(number < stalled, is_exact=number < stalled or number >= count - EXACT_VIEWERS)
+        viewers.append((await open_socket(uri, token, SMALL_BUFFER if seen.is_stalled else None), seen))
+    say("ready")
+    for connection, seen in viewers[:stalled]:
+        seen.take(await read_frame(*connection))
+    await all_of(viewers[stalled:], seconds, lambda connection, seen: watch(connection, seen, last))
+    await all_of(viewers[:stalled], LONGEST_REST_SECONDS, catch_up)
+    say("done")
+    await loop.run_in_executor(None, sys.stdin.readline)
+    for (_, writer), _ in viewers:
+        writer.transport.abort()
+    return [seen for _, seen in viewers]
+
+
+async def all_of(
+    viewers: list[tuple[Connection, Seen]], seconds: float, act: Callable[[Connection, Seen], Awaitable[None]]
+) -> None:
+    """Let all of them act at the same time; what went wrong with one is noted."""
+
+    async def one(connection: Connection, seen: Seen) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await act(connection, seen)
+        except (OSError, EOFError) as error:  # TimeoutError is one
+            seen.error = repr(error)
+
+    await asyncio.gather(*(one(*viewer) for viewer in viewers))
+
+
+def say(word: str) -> None:
+    print(word, flush=True)
 
 
 if __name__ == "__main__":
-    found = asyncio.run(
-        main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.stdin.readline().strip())
-    )
+    _, address, *numbers = sys.argv
+    found = asyncio.run(collect(address, *map(int, numbers)))
     print(json.dumps([asdict(seen) for seen in found]))

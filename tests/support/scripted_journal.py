@@ -88,6 +88,7 @@ def main(folder: Path, words: Sequence[str]) -> int:
         "--unit",
         "--user-unit",
         "--lines",
+        "--merge",
         "--no-tail",
     }
     known |= {

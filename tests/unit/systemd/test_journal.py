@@ -126,6 +126,7 @@ def options(**wanted: Any) -> list[str]:
         ({"since": "0001-01-01T00:00:00Z"}, "--since=@0.000000"),
         ({"cursor": "s=1f;i=2;b=3;m=4;t=5;x=6"}, "--after-cursor=s=1f;i=2;b=3;m=4;t=5;x=6"),
         ({"follow": True}, "--no-tail"),
+        ({"follow": True}, "--merge"),
         ({"follow": True, "lines": 3}, "--follow"),
         ({"is_reversed": True}, "--reverse"),
         ({"grep": "a.b"}, "--grep=a\\x{2e}b"),
