@@ -14,7 +14,7 @@ from slave_agent.states import ActivationVerb
 
 ANSWER_SECONDS = 20.0
 BUSY_SECONDS = 10.0
-_LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
+_LONGEST_ANSWER_BYTES = 16 * 1024 * 1024
 _LONGEST_REQUEST_BYTES = 128 * 1024
 _AGAIN_SECONDS = 0.1
 _LOOK = "Look at it with: journalctl -u 'd8-helper*'"

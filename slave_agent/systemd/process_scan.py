@@ -12,13 +12,13 @@ from typing import Any, Optional
 PROC = Path("/proc")
 PROGRAM = re.compile(r"(node|nodejs|npm|python[0-9.]*|uvicorn|gunicorn|hypercorn)\Z")
 SERVICE = re.compile(r"/([A-Za-z0-9@_.\\:-]+\.service)(?:/|\Z)")
-MOST_PROCESSES = 2000
-LONGEST_COMMAND_BYTES = 4096
+MOST_PROCESSES = 1000
+LONGEST_COMMAND_BYTES = 2048
 
 
 def scan(proc: Path = PROC) -> list[dict[str, Any]]:
     """Return {"pid", "user", "working_dir", "executable", "arguments", "unit"} of each, by process id; what can't be
-    read is null. At most 2,000 of them, each with 4 KiB of its command line.
+    read is null. At most 1,000 of them, each with 2 KiB of its command line.
     """
     found: list[dict[str, Any]] = []
     for pid in sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()):
