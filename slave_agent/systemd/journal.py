@@ -101,7 +101,7 @@ def journalctl_argv(query: JournalQuery) -> list[str]:
     if query.lines is not None:
         argv.append(f"--lines={max(0, query.lines)}")
     if query.follow:
-        # Without --merge it shows nothing but the boot that /proc names, which a sandbox inside a container sees wrongly.
+        # Without --merge it shows only the boot that /proc names, and a sandbox inside a container sees a wrong one.
         argv += ["--follow", "--merge", *([] if query.lines is not None else ["--no-tail"])]
     return argv
 
