@@ -9,6 +9,8 @@ from d8.actions.workplace import Workplace
 from d8.errors import D8Error
 from d8.messages import Message, message
 
+MOST_NAMES = 8  # a question is read, not scrolled
+
 
 def apps_to_lose(workplace: Workplace, slave_name: str) -> tuple[str, ...]:
     """Given a slave's name, return the apps that go with its agent; none where it can't be asked."""
@@ -23,8 +25,8 @@ def removal_question(slave_id: str, apps: Sequence[str]) -> Message:
     if not apps:
         return message("Uninstall the agent on {slave} and forget the slave?", slave=slave_id)
     return message(
-        "Uninstall the agent on {slave} with its {count} apps ({apps}), and forget the slave?",
+        "Uninstall the agent on {slave} with its apps ({count}: {apps}), and forget the slave?",
         slave=slave_id,
         count=len(apps),
-        apps=", ".join(apps),
+        apps=", ".join([*apps[:MOST_NAMES], *(["..."] if len(apps) > MOST_NAMES else [])]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.table import Table
 from rich.text import Text
 
 from d8.app_errors import AppNotUp, UnusableApp
@@ -57,8 +58,13 @@ def draw_not_up(screen: Screen, error: AppNotUp) -> None:
 
 def draw_log_tail(screen: Screen, lines: Sequence[str]) -> None:
     """Given the last lines of an app's journal, show them as its own words."""
-    if lines:
-        screen.gap()
-        screen.say(message("Its last lines:"))
+    if not lines:
+        return
+    screen.gap()
+    screen.say(message("Its last lines:"))
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for line in lines:
-        screen.draw(Text(f"{screen.marks.bar} {printable(line)}", style="note"), indent=2)
+        grid.add_row(Text(screen.marks.bar, style="note"), Text(printable(line), style="note"))
+    screen.draw(grid, indent=2)

@@ -355,7 +355,9 @@ def test_a_slave_that_tells_nothing_of_apps_is_as_well_as_its_health(workplace: 
 def test_removing_a_slave_says_which_apps_go_with_it(workplace: Workplace, running: Running) -> None:
     apps = apps_to_lose(workplace, running.slave.slave_id)
     assert apps == ("shop",)
-    assert "1 apps (shop)" in str(removal_question("slave-x", apps))
+    assert "with its apps (1: shop)" in str(removal_question("slave-x", apps))
+    many = str(removal_question("slave-x", [f"app-{number}" for number in range(200)]))
+    assert "(200: app-0," in many and "...)" in many and len(many) < 200
     assert "apps" not in str(removal_question("slave-x", ()))
     running.agent.answers["GET", "/api/apps"] = [problem(500, "no")]
     assert apps_to_lose(workplace, running.slave.slave_id) == ()
