@@ -127,7 +127,7 @@ class SlaveUpdate:
             client = self._wait_for(commit, seconds)
             try:
                 facts = self._prove(client, commit)
-                self._confirm(client)
+                self._confirm(client, commit)
                 self._remember(facts)
             finally:
                 client.close()
@@ -151,16 +151,19 @@ class SlaveUpdate:
             )
         return second
 
-    def _confirm(self, client: SlaveClient) -> None:
+    def _confirm(self, client: SlaveClient, commit: str) -> None:
         deadline = self._tools.clock() + self._settings.confirm_timeout_seconds
         while True:
             try:
-                client.confirm()
-                return
+                confirmed = client.confirm().get("commit")
+                break
             except SlaveUnreachable:  # safe to repeat: confirming twice is confirming once
                 if self._tools.clock() > deadline:
                     raise
                 self._tools.sleep(POLL_SECONDS)
+        if confirmed != commit:  # the guard was faster
+            text = "the agent runs commit {found} and not {wanted}"
+            raise BuildFailed(text, found=confirmed, wanted=commit)
 
     def _undone(self, error: D8Error | OSError, known: Releases) -> D8Error:
         """Wait for the release before to answer again; return an error that says whether it does."""

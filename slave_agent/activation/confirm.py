@@ -10,12 +10,14 @@ from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.record import Record
-from slave_agent.activation.states import CredentialKind, Mode, Phase, Scope
+from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Scope
 
 
 def confirm(activation: Activation) -> dict[str, Any]:
     """Confirm the running release. Idempotent. Raises ActivationError when the bootstrap was put back already."""
     record = activation.store.load()
+    if record.phase in (Phase.INSTALLED, Phase.STAGED) and record.falls_back_to is Fallback.RELEASE:
+        return {"confirmed": True, "commit": record.confirmed_commit}  # the one that runs is; another waits beside it
     if record.phase is not Phase.CONFIRMED:
         previous = record.confirmed_commit if record.confirmed_commit != record.commit else record.previous_commit
         advanced = activation.store.advance(

@@ -9,6 +9,7 @@ import pytest
 
 from slave_agent.activation import rollback
 from slave_agent.activation.commands import Finished
+from slave_agent.activation.confirm import confirm
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
@@ -178,16 +179,22 @@ def test_without_a_bootstrap_there_is_none_to_return_to(activation: OnPaper) -> 
         return_to_bootstrap(activation)
 
 
+def test_credentials_can_be_confirmed_while_a_release_waits_beside_the_running_one(activation: OnPaper) -> None:
+    change(activation, phase=Phase.STAGED)
+    assert confirm(activation) == {"confirmed": True, "commit": OLD}
+    assert activation.store.load().phase is Phase.STAGED
+
+
 class TestRollback:
     @pytest.fixture(autouse=True)
     def is_confirmed(self, activation: OnPaper, monkeypatch: pytest.MonkeyPatch) -> None:
         change(activation, phase=Phase.CONFIRMED, confirmed_commit=NEW, previous_commit=OLD)
         host_of(activation).answer = Answer(Mode.AGENT, NEW)
 
-        def confirm(same: Activation) -> None:
+        def is_confirmed(same: Activation) -> None:
             change(same, phase=Phase.CONFIRMED, confirmed_commit=OLD, previous_commit=NEW)
 
-        monkeypatch.setattr(rollback, "confirm", confirm)
+        monkeypatch.setattr(rollback, "confirm", is_confirmed)
 
     def test_the_release_before_is_confirmed_by_its_answer(self, activation: OnPaper) -> None:
         assert roll_back(activation) == {"rolled_back": True, "mode": "agent", "commit": OLD}
