@@ -361,3 +361,8 @@ def test_removing_a_slave_says_which_apps_go_with_it(workplace: Workplace, runni
     assert "apps" not in str(removal_question("slave-x", ()))
     running.agent.answers["GET", "/api/apps"] = [problem(500, "no")]
     assert apps_to_lose(workplace, running.slave.slave_id) == ()
+
+
+def test_variables_may_come_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("A=1\nB=two\n"))
+    assert environment_of([], ["-"]) == {"A": "1", "B": "two"}
