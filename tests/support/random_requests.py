@@ -21,7 +21,7 @@ def run_schemathesis(
     words = [
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(settings), "--no-color",
         "run", schema, "--tls-verify", str(authority), "--checks", "not_a_server_error",
-        "--max-examples", str(examples), "--seed", str(SEED), "--workers", "2",
+        "--max-examples", str(examples), "--seed", str(SEED), "--workers", "1",
         "--exclude-path-regex", LEFT_OUT, "--request-timeout", "60", "--generation-database", "none",
     ]  # fmt: skip
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
