@@ -115,6 +115,7 @@ def test_apts_lock_held_for_too_long_is_named_with_its_holder_and_the_master_sen
     assert outcome(document, "source").endswith("sent by the master")
 
 
+@pytest.mark.full
 def test_no_git_and_no_way_to_install_it_sends_the_source_and_says_so(cloning: Master, bare_host: Host):
     cloning.bring_bootstrap(bare_host)
     with bare_host.without_internet():
@@ -124,6 +125,7 @@ def test_no_git_and_no_way_to_install_it_sends_the_source_and_says_so(cloning: M
     assert "docs/troubleshooting.md#no-internet" in notices(document)
 
 
+@pytest.mark.full
 def test_a_repository_that_refuses_the_token_is_named_with_its_section(cloning: Master, lab: Lab):
     host = lab.host("git")
     try:
@@ -212,6 +214,7 @@ def test_a_clock_that_is_a_year_behind_is_named_and_the_slave_built(master: Mast
     assert master.curl(timeless_host, "/api/system", token=master.token("agent"))[0] == 200
 
 
+@pytest.mark.full
 def test_a_clock_that_is_a_year_ahead_makes_the_installer_look_expired_which_is_said_at_each_place(
     master: Master, timeless_host: Host
 ):
