@@ -6,26 +6,22 @@ How an app fares is asked of systemd at that moment, never remembered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from slave_agent.errors import AgentError
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
-from slave_agent.orchestrator.editing import presentable
 from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
-from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, WrongFields
+from slave_agent.orchestrator.errors import NoSuchApp
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.recovery import Recovery
+from slave_agent.orchestrator.registrar import Registrar
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.orchestrator.unit_text import unit_file_state
 from slave_agent.privilege import Privilege
-from slave_agent.states import AppPhase
 from slave_agent.systemd.parser import ServiceStatus
-from slave_agent.systemd.service_config import APP_NAME, ServiceConfig, config_from, document_of, problems_in, unit_name
+from slave_agent.systemd.service_config import APP_NAME, ServiceConfig
 from slave_agent.systemd.states import UnitState
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd.unit_files import UnitFileState
@@ -60,6 +56,7 @@ class AppManager:
         self._look_at_processes = look_at_processes
         self._judge = judge
         self._editor = Editor(store, privilege, lifecycle)
+        self._registrar = Registrar(store, privilege, lifecycle, turns, recovery)
 
     def statuses(self) -> list[JsonObject]:
         """The AppStatus of every app, by name; one systemctl for all of them, none where there are no apps."""
@@ -91,46 +88,13 @@ class AppManager:
         Raises WrongFields with every problem of grammar and host, NameTaken, TooSoon, DidNotStayUp; then nothing is
         left of it.
         """
-        self._refuse_problems(document)
-        config = config_from(document)
-        with self._turns.turn(config.name):
-            self.recovery.settle(config.name)
-            self._refuse_taken(config.name)
-            self._turns.claim(config.name)
-            record = AppRecord(
-                config.name, document_of(config), tuple(sorted(config.environment)), AppPhase.REGISTERING
-            )
-            self._store.write(record)
-            try:
-                self._privilege.install(document)
-                self._lifecycle.set_enabled(config.name, True)
-                self._lifecycle.start(config)
-                self._store.write(record.in_phase(AppPhase.REGISTERED))
-            except AgentStops:  # no time to undo it: what is written down lets the next start do it
-                raise
-            except BaseException:
-                self._undo(config.name)
-                raise
-            _log.info("app %s registered as %s for the user %s", config.name, config.unit, config.user)
-            return self.status(config.name)
+        return self.status(self._registrar.register(document))
 
     def unregister(self, name: str) -> None:
         """Given an app's name, leave nothing of it on the disk or in systemd. Also removes a unit of D8's that is not
         written down. Raises NoSuchApp, TooSoon.
         """
-        if not APP_NAME.match(name):
-            raise NoSuchApp(name)
-        with self._turns.turn(name):
-            record = self._store.find(name)
-            is_installed = record is None and name not in self._store.names() and self._is_installed(name)
-            if record is None and not is_installed and name not in self._store.names():
-                raise NoSuchApp(name)
-            self._turns.claim(name)
-            if record is not None:
-                self._store.write(record.in_phase(AppPhase.REMOVING))
-            self._privilege.remove(name)
-            self._store.delete(name)
-            _log.info("app %s removed", name)
+        self._registrar.unregister(name)
 
     def start(self, name: str) -> JsonObject:
         """Given an app's name, have it run; return its AppStatus. Raises NoSuchApp, TooSoon, DidNotStayUp."""
@@ -183,39 +147,6 @@ class AppManager:
         _log.warning("the unit of %s was removed by hand: it is written again", record.name)
         self._privilege.install(record.document, keep_environment=True)
         self._lifecycle.set_enabled(record.name, True)
-
-    def _refuse_problems(self, document: Mapping[str, Any]) -> None:
-        """Grammar and host in one answer: what is wrong in itself is left out where the host is looked at."""
-        wrong = problems_in(document)
-        named = {problem.field for problem in wrong}
-        possible = presentable(document, named)
-        if possible is not None:
-            with suppress(AgentError) if wrong else nullcontext():
-                found = self._privilege.check(possible).problems
-                wrong += [problem for problem in found if problem.field not in named]
-        if wrong:
-            raise WrongFields(wrong)
-
-    def _refuse_taken(self, name: str) -> None:
-        if name in self._store.names():
-            raise NameTaken(f"an app is called {name} already", "Change it with PATCH, or remove it with DELETE first.")
-        if self._is_installed(name):
-            raise NameTaken(
-                f"{unit_name(name)} is there already, but not written down by this agent",
-                f"DELETE /api/apps/{name} removes it.",
-            )
-
-    def _is_installed(self, name: str) -> bool:
-        return self._privilege.look(name).file in (UnitFileState.UNTOUCHED, UnitFileState.EDITED)
-
-    def _undo(self, name: str) -> None:
-        """Remove what a failed register has made. If even that fails the record stays: the next start tries again."""
-        try:
-            self._privilege.remove(name)
-        except AgentError as error:
-            _log.error("what is left of %s could not be removed: %s", name, error)
-            return
-        self._store.delete(name)
 
     def _documents(self, records: Sequence[AppRecord]) -> list[JsonObject]:
         pairs = [(record, record.config) for record in records]
