@@ -91,8 +91,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     socket.
     """
     _log_to_stderr()
-    access, audit = AccessTokens(settings.state_dir), AuditLog(settings.state_dir)
-    access.load()
+    access, audit = _access_tokens(settings), AuditLog(settings.state_dir)
     webhook = WebhookStore(settings.state_dir)
     if (problem := webhook.load()) is not None:
         _log.error("the webhook stays off: %s", problem)
@@ -147,6 +146,16 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         threading.Thread(target=lambda: log_what_is_missing(privilege.permissions()), daemon=True).start()
         services.monitor.watcher.start()
     server.run(sockets=sockets)
+
+
+def _access_tokens(settings: AgentSettings) -> AccessTokens:
+    """A file that can't be used lets in nobody but the master, who can mend it; the agent serves all the same."""
+    access = AccessTokens(settings.state_dir)
+    try:
+        access.load()
+    except AgentError as error:
+        _log.error("granted tokens are refused: %s", error)
+    return access
 
 
 def _listening_sockets(settings: AgentSettings, link: SystemdLink, listen: ListenAddress | None) -> list[socket.socket]:

@@ -167,3 +167,15 @@ def test_the_audit_log_says_who_did_what_and_how_it_ended(own_agent: RunningAgen
     own_agent.kill()
     own_agent.restart()
     assert own_agent.get("/api/audit").document["entries"][0]["what"] == "PUT /api/agent/tokens/ci"
+
+
+def test_a_spoilt_file_of_tokens_lets_in_nobody_but_the_master(own_agent: RunningAgent) -> None:
+    token = grant(own_agent, "ci", "read")
+    own_agent.kill()
+    (own_agent.state_dir / "access_tokens.json").write_text("[{]")
+    own_agent.restart()
+    assert own_agent.get("/api/version", token=token).status == 401
+    assert own_agent.get("/api/version").status == 200
+    assert "granted tokens are refused" in own_agent.log_with("granted tokens are refused")
+    again = grant(own_agent, "ci", "read")
+    assert own_agent.get("/api/version", token=again).status == 200
