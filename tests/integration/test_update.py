@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_slave_is_updated_and_rolled_back(slave: LoopbackSlave) -> None:
     assert answering(slave) == second
     assert slave.master.json("rollback", "127.0.0.1", "--yes")["commit"] == first
     assert answering(slave) == first
+
+
+def test_a_native_installation_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with loopback_slave(tmp_path, monkeypatch) as slave:
+        slave.master = replace(slave.master, extra={**slave.master.extra, "D8_STRATEGIES": "native"})
+        slave.master.json("build", slave.address, "--yes")
+        second = slave.master.commit()
+        assert [one["state"] for one in slave.master.json("update", "--all", "--yes")["slaves"]] == ["updated"]
+        assert answering(slave) == second
+        [registered] = slave.master.json("slaves")["slaves"]
+        assert (registered["strategy"], registered["commit"]) == ("native", second)
 
 
 def test_a_release_that_does_not_start_changes_nothing(slave: LoopbackSlave) -> None:
