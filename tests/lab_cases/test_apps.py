@@ -231,6 +231,7 @@ def count_runs(slave: AppSlave, count: int) -> None:
     seconds.
     """
     host = slave.host
+    host.run("install -d -m 755 /opt/shim")
     host.push(SHIM.encode(), "/opt/shim/systemctl", mode=0o755)
     host.push(DROP_IN.encode(), "/etc/systemd/system/d8-agent.service.d/shim.conf")
     former = slave.agent_pid()
