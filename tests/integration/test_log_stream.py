@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from slave_agent.logs.hub import VIEWERS_OF_AN_APP
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from tests.support.agent_process import RunningAgent, running_agent, unchecked_context
-from tests.support.scripted_journal import ScriptedJournal
+from tests.support.scripted_journal import ScriptedJournal, cursor_of
 
 PATIENCE_SECONDS = 30.0
 Journalled = tuple[RunningAgent, ScriptedJournal]
@@ -40,6 +42,7 @@ def journalled(tmp_path: Path) -> Iterator[Journalled]:
 def viewer(agent: RunningAgent, path: str = "/logs/web", token: str = "", **options: Any) -> Iterator[ClientConnection]:
     headers = {"Authorization": f"Bearer {token or agent.token}"} | options.pop("headers", {})
     uri = f"wss://127.0.0.1:{agent.port}{path}"
+    options.setdefault("open_timeout", PATIENCE_SECONDS)
     with connect(
         uri, ssl=unchecked_context(), additional_headers=headers, compression=None, proxy=None, max_size=None, **options
     ) as connection:
@@ -84,3 +87,175 @@ def test_the_past_comes_first_then_what_comes(journalled: Journalled) -> None:
         assert first[0].keys() == {"type", "cursor", "time", "priority", "message", "pid"}
         journal.write("now", "and now")
         assert messages(read_items(connection, count_is(2))) == ["now", "and now"]
+
+
+def test_one_journalctl_for_all_viewers_and_none_after_the_last(journalled: Journalled) -> None:
+    agent, journal = journalled
+    journal.write("before")
+    with (
+        viewer(agent) as one,
+        viewer(agent, "/logs/web?priority=err") as two,
+        viewer(agent, "/logs/web?grep=xyz") as three,
+    ):
+        for connection, fields in ((one, {}), (two, {"PRIORITY": "3"}), (three, {})):
+            journal.write("with XYZ in it" if connection is three else "a line", **fields)
+            assert messages(read_items(connection, count_is(1)))
+        assert len([call for call in journal.calls() if "--follow" in call]) == 1
+        assert len(followers(agent)) == 1
+    wait_until(lambda: followers(agent) == [])
+    assert "Traceback" not in agent.log
+
+
+def test_a_viewer_resumes_by_its_cursor(journalled: Journalled) -> None:
+    agent, journal = journalled
+    journal.write(*(f"line {number}" for number in range(2000)))
+    with viewer(agent, f"/logs/web?cursor={cursor_of(500)}") as connection:
+        items = read_items(connection, lambda items: messages(items)[-1:] == ["line 1999"])
+        assert messages(items) == [f"line {number}" for number in range(501, 2000)]
+        journal.write("next")
+        assert messages(read_items(connection, count_is(1))) == ["next"]
+
+
+def test_a_journalctl_that_is_killed_is_replaced_without_gap_or_double(journalled: Journalled) -> None:
+    agent, journal = journalled
+    with viewer(agent) as connection:
+        journal.write("one", "two")
+        items = read_items(connection, count_is(2))
+        [follower] = followers(agent)
+        follower.kill()
+        journal.write("three")
+        items += read_items(connection, count_is(1))
+        assert messages(items) == ["one", "two", "three"]
+
+
+def test_the_viewers_of_an_app_that_is_removed_are_told(journalled: Journalled) -> None:
+    agent, journal = journalled
+    journal.write("last words")
+    with viewer(agent) as connection:
+        read_items(connection, count_is(1))
+        (agent.state_dir / "apps" / "web.json").unlink()
+        assert read_items(connection, count_is(1)) == [{"type": "end", "reason": "the app was removed"}]
+        with pytest.raises(ConnectionClosed):
+            connection.recv(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: followers(agent) == [])
+
+
+def test_a_journal_that_can_not_be_read_is_told(journalled: Journalled) -> None:
+    agent, journal = journalled
+    (journal.folder / "broken").write_text("No journal files were opened due to insufficient permissions.")
+    with viewer(agent) as connection:
+        [end] = read_items(connection, count_is(1))
+        assert end["type"] == "end"
+        assert "insufficient permissions" in end["reason"]
+    answer = agent.get("/api/apps/web/logs")
+    assert (answer.status, "insufficient permissions" in answer.document["detail"]) == (502, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/logs/other", 404),
+        ("/logs/..", 404),
+        ("/logs/WEB", 404),
+        ("/logs/web?lines=-1", 422),
+        ("/logs/web?lines=5001", 422),
+        ("/logs/web?lines=x", 422),
+        ("/logs/web?priority=8", 422),
+        ("/logs/web?priority=loud", 422),
+        ("/logs/web?since=yesterday", 422),
+        ("/logs/web?cursor=--help", 422),
+        ("/logs/web?grep=%00", 422),
+        ("/logs/web?grep=" + "x" * 201, 422),
+        ("/logs/web?unknown=1", 422),
+        ("/logs/web?lines=1&lines=2", 422),
+    ],
+)
+def test_what_is_refused_is_refused_before_it_is_a_websocket(agent: RunningAgent, path: str, status: int) -> None:
+    register(agent, "web")
+    with pytest.raises(InvalidStatus) as refused, viewer(agent, path):
+        pass
+    assert refused.value.response.status_code == status
+    assert json.loads(refused.value.response.body or b"")["hint"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Authorization": "Bearer no"}, 401)],
+)
+def test_strangers_get_no_websocket(agent: RunningAgent, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused, viewer(agent, headers=headers):
+        pass
+    assert refused.value.response.status_code == status
+
+
+def test_one_app_has_at_most_64_viewers_and_a_place_comes_free(journalled: Journalled) -> None:
+    agent, _ = journalled
+    with ExitStack() as all_viewers:
+        for _ in range(VIEWERS_OF_AN_APP - 1):
+            all_viewers.enter_context(viewer(agent, "/logs/web?lines=0"))
+        with viewer(agent, "/logs/web?lines=0"):
+            with pytest.raises(InvalidStatus) as refused, viewer(agent):
+                pass
+            assert refused.value.response.status_code == 429
+            assert int(refused.value.response.headers["Retry-After"]) >= 1
+
+        def may_view() -> bool:
+            try:
+                with viewer(agent):
+                    return True
+            except InvalidStatus:
+                return False
+
+        wait_until(may_view)
+    wait_until(lambda: followers(agent) == [])
+
+
+def test_a_client_that_talks_is_not_listened_to_and_stays(journalled: Journalled) -> None:
+    agent, journal = journalled
+    with viewer(agent) as connection:
+        for _ in range(50):
+            connection.send("hello")
+        journal.write("a line")
+        assert messages(read_items(connection, count_is(1))) == ["a line"]
+        connection.send("x" * 10_000)
+        with pytest.raises(ConnectionClosed):
+            connection.recv(timeout=PATIENCE_SECONDS)
+
+
+def test_pages(journalled: Journalled) -> None:
+    agent, journal = journalled
+    journal.write(*(f"line {number}" for number in range(30)))
+    newest = agent.get("/api/apps/web/logs?lines=10").document
+    assert messages(newest["entries"]) == [f"line {number}" for number in range(20, 30)]
+    assert (newest["next_cursor"], newest["previous_cursor"]) == (None, cursor_of(20))
+    before = agent.get(f"/api/apps/web/logs?lines=50&before={cursor_of(20)}").document
+    assert (len(before["entries"]), before["previous_cursor"]) == (20, None)
+    forward = agent.get(f"/api/apps/web/logs?lines=5&cursor={cursor_of(3)}").document
+    assert messages(forward["entries"]) == [f"line {number}" for number in range(4, 9)]
+    assert forward["next_cursor"] == cursor_of(8)
+    assert agent.get(f"/api/apps/web/logs?cursor={cursor_of(3)}&before={cursor_of(9)}").status == 422
+    assert agent.get("/api/apps/web/logs?lines=0").status == 422
+    assert agent.get("/api/apps/other/logs").status == 404
+
+
+@pytest.mark.parametrize(("path", "accept"), [("?format=text", "*/*"), ("", "text/plain")])
+def test_a_page_as_text(journalled: Journalled, path: str, accept: str) -> None:
+    agent, journal = journalled
+    journal.write("hello \x1b[31m", [104, 255])
+    answer = agent.get(f"/api/apps/web/logs{path}", headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.body.decode().splitlines() == [
+        "2023-11-14T22:13:20.000000Z web[4711]: hello \\x1b[31m",
+        "2023-11-14T22:13:20.001000Z web[4711]: h\ufffd",
+    ]
+
+
+def test_stopping_the_agent_ends_its_streams_at_once(journalled: Journalled) -> None:
+    agent, _ = journalled
+    with viewer(agent) as connection:
+        wait_until(lambda: len(followers(agent)) == 1)
+        [follower] = followers(agent)
+        assert agent.stop() in (0, -15)
+        with pytest.raises(ConnectionClosed):
+            connection.recv(timeout=PATIENCE_SECONDS)
+        wait_until(lambda: not follower.is_running())
