@@ -120,7 +120,7 @@ QUESTIONS = (
     Question(
         "script",
         message("Script"),
-        message("Script (a file, an npm script, a module, or MODULE:ATTRIBUTE for FastAPI):"),
+        message("Script (file, npm script, module or MODULE:ATTRIBUTE):"),
         _script,
     ),
     Question("kind", message("Kind"), message("Kind (node, npm, python, module, fastapi):"), _kind, _proposed_kind),

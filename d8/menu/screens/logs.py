@@ -44,7 +44,7 @@ def _ask_for_filter(conversation: Conversation) -> LogFilter:
         return LogFilter(OLD_LINES, priority=priorities.get(number))
     prompts, now = conversation.prompts, datetime.now().astimezone()
     priority = prompts.text(
-        message("This bad or worse (emerg, alert, crit, err, warning, notice, info, debug):"), "debug", parse_priority
+        message("This bad or worse (crit, err, warning, notice, info, debug):"), "debug", parse_priority
     )
     grep = prompts.text(message("Only lines with this text (empty: all):"), "", str)
     since = prompts.text(
