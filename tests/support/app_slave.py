@@ -147,12 +147,11 @@ class AppSlave:
 
     def left_of(self, name: str) -> list[str]:
         """Everything of an app that is on the disk or in systemd."""
-        places = "/etc/systemd /etc/d8-agent /run/systemd /opt/d8-agent /var/lib/d8-agent"
-        own_places = f"{self.home}/.config {self.home}/.d8-agent"
-        names = " -o ".join(
-            f"-name '{each}'" for each in (f"d8-app-{name}.*", f"{name}.env*", f"{name}.json*", f".{name}.*")
-        )
-        files = self.host.run(f"find {places} {own_places} \\( {names} \\) 2>/dev/null", check=False).stdout.split()
+        patterns = (f"d8-app-{name}.*", f"{name}.env*", f"{name}.json*", f"{name}.lock", f"{name}.trial", f".{name}.*")
+        names = " -o ".join(f"-name '{pattern}'" for pattern in patterns)
+        places = f"/etc /run /opt /var/lib {self.home} -not -path '*/.venv/*'"
+        looked = f"find {places} \\( {names} \\) 2>/dev/null"
+        files = self.host.run(looked, check=False).stdout.split()
         units = self.systemctl("list-units", "--all", "--no-legend", "--plain", f"'d8-app-{name}.service'").split()
         return files + units[:1]
 
