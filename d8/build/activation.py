@@ -122,6 +122,7 @@ class Activation:
                 "Its log on the slave says why: journalctl -u d8-agent",
                 seconds=f"{self._settings.stabilisation_seconds:g}",
             )
+        enrolled.set_webhook(self._settings.webhook_secret, self._settings.webhook_is_plain)
         return enrolled, second
 
     def confirm(self, client: SlaveClient) -> None:

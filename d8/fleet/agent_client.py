@@ -144,6 +144,10 @@ class SlaveClient:
         """Given an agent's own certificate, key and token hash, hand them over."""
         return self.call("POST", "/api/agent/enroll", json=body)
 
+    def set_webhook(self, secret: str | None, is_plain: bool) -> Json:
+        """Given the webhook's secret (None turns it off) and whether orders may carry it, put them in force."""
+        return self.call("PUT", "/api/agent/webhook", json={"secret": secret, "plain": is_plain})
+
     def confirm(self) -> Json:
         """Confirm the handover: the old token dies, nothing is rolled back any more."""
         return self.call("POST", "/api/agent/confirm", json={})

@@ -50,6 +50,8 @@ class Settings:
     telegram_bot_token: str | None
     telegram_chat_id: str | None
     telegram_api_url: str
+    webhook_secret: str | None
+    webhook_is_plain: bool
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -222,6 +224,21 @@ SETTINGS: tuple[Setting, ...] = (
         "https://api.telegram.org",
         parsers.web_address,
         "Base address of Telegram's API, for a server of your own.",
+    ),
+    Setting(
+        "WEBHOOK_SECRET",
+        "webhook_secret",
+        "",
+        parsers.webhook_secret,
+        "The secret of the slaves' webhook, given to a slave when it is built. Empty: the webhook is off.",
+        is_secret=True,
+    ),
+    Setting(
+        "D8_WEBHOOK_PLAIN",
+        "webhook_is_plain",
+        "off",
+        parsers.on_off,
+        "on = the webhook also takes orders that carry the secret itself instead of a signature.",
     ),
 )
 

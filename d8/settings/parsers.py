@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from d8.messages import Message, message
 from d8.models import StrategyName
 
 MINIMUM_TOKEN_LENGTH = 16
+WEBHOOK_SECRET = re.compile(r"[\x21-\x7e]{16,200}")
 IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}")
 PLACEHOLDER_TOKENS = frozenset(
     {"changeme", "change-me", "your-token-here", "your_token_here", "tu-token-aqui", "xxxxxxxxxxxxxxxx"}
@@ -122,6 +124,22 @@ def token(text: str) -> str | None:
         )
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise Unusable(message("holds a control character, which no HTTP header can carry"))
+    return text
+
+
+def webhook_secret(text: str) -> str | None:
+    """A secret that the agent's webhook takes; None where it is empty."""
+    if not text:
+        return None
+    if not WEBHOOK_SECRET.fullmatch(text):
+        raise Unusable(message("must be 16 to 200 printable ASCII characters without spaces"))
+    if text.startswith("whsec_"):
+        try:
+            key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) < MINIMUM_TOKEN_LENGTH:
+            raise Unusable(message("begins with whsec_, so at least 16 bytes in base64 must follow"))
     return text
 
 
