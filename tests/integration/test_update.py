@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from tests.support.handover import wait_until
 from tests.support.loopback_slave import LoopbackSlave, loopback_slave
 from tests.support.master import git
+from tests.support.telegram import TelegramServer
 
 
 @pytest.fixture
@@ -27,15 +29,24 @@ def answering(slave: LoopbackSlave) -> str:
     return str(one["commit"])
 
 
-def test_a_slave_is_updated_and_rolled_back(slave: LoopbackSlave) -> None:
+def test_a_slave_is_updated_and_rolled_back(slave: LoopbackSlave, httpserver: HTTPServer) -> None:
+    telegram = TelegramServer(httpserver)
+    bot = {"TELEGRAM_BOT_TOKEN": "7:token", "TELEGRAM_CHAT_ID": "42", "TELEGRAM_API_URL": telegram.url}
+    slave.master = replace(slave.master, extra={**slave.master.extra, **bot})
     first = git("-C", str(slave.master.checkout), "rev-parse", "HEAD")
     assert slave.master.json("update", "--all", "--yes")["slaves"][0]["state"] == "already"
     second = slave.master.commit()
+    assert answering(slave) == answering(slave) == first
+    [told] = telegram.taken  # once, however often the fleet is asked
+    assert first[:10] in told["text"] and "update --all" in told["text"]
     updated = slave.master.json("update", "--all", "--yes")
     assert [one["state"] for one in updated["slaves"]] == ["updated"], updated
     assert answering(slave) == second
+    [request] = slave.master.json("requests")["requests"]
+    assert (request["slave_id"], request["status"]) == ("fleet", "closed")
     assert slave.master.json("rollback", "127.0.0.1", "--yes")["commit"] == first
     assert answering(slave) == first
+    assert len(telegram.taken) == 2  # that is another incident
 
 
 def test_a_native_installation_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
