@@ -215,7 +215,9 @@ BROKEN = {
     "does not start": ("slave_agent/settings.py", "\nraise SystemExit('no such thing')\n", "no such thing"),
     "dies after five seconds": (
         "slave_agent/server.py",
-        "\nimport os, threading\nthreading.Timer(5, os._exit, [3]).start()\n",
+        # not the check that it imports, nor the trial beside the old release
+        "\nimport os, sys, threading\nif '--settings' in sys.argv and '--listen' not in sys.argv:\n"
+        "    threading.Timer(5, os._exit, [3]).start()\n",
         "answers again",
     ),
     "has another lock": (
