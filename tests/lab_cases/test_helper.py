@@ -211,7 +211,7 @@ def test_a_script_that_is_swapped_after_the_check_does_not_start(helper: HelperC
     evil = "import pathlib; pathlib.Path('/tmp/canary').touch()\n"
     host.push(evil.encode(), "/var/tmp/evil/main.py", owner="root", mode=0o755)
     host.run(f"ln -sfn /var/tmp/evil/main.py {APP}/main.py", user="pi")
-    host.run(swap)
+    host.run(f"chmod 755 /var/tmp/evil && {swap}")
     for verb in ("start", "restart"):
         answer = helper.ask(verb, name="shop")
         assert answer["ok"] is False and problem_fields(answer) == ["script"]
