@@ -89,12 +89,12 @@ def page_request(query: str, now: datetime) -> tuple[LogRequest, bool | None]:
 
 def moment(text: str, now: datetime) -> str:
     """Given a time, or how long ago it was, return it as UTC in ISO. Raises ValueError."""
-    if (ago := _AGO.match(text)) is not None:
-        parsed = now - timedelta(seconds=int(ago["count"]) * _SECONDS[ago["unit"]])
-    else:
-        parsed = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
-        parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     try:
+        if (ago := _AGO.match(text)) is not None:
+            parsed = now - timedelta(seconds=int(ago["count"]) * _SECONDS[ago["unit"]])
+        else:
+            parsed = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+            parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
         utc = parsed.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("out of range") from error
