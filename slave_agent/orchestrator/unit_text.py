@@ -10,18 +10,17 @@ from slave_agent.systemd.unit_files import UnitFileState
 
 
 def unit_file_state(status: ServiceStatus) -> UnitFileState | None:
-    """Given systemd's word on a unit, return how its file is; None where that can't be seen from here (a container
-    does not see the host's units).
+    """Given systemd's word on a unit, return how its file is; None where that can't be seen from here.
+
+    A container does not see the host's units: a file that is not there counts as missing only if systemd, too, says
+    that it is not as it was read.
     """
     if status.fragment_path is None:
         return None
-    path = Path(status.fragment_path)
-    if not path.parent.is_dir():
-        return None
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = Path(status.fragment_path).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return UnitFileState.MISSING
+        return UnitFileState.MISSING if status.needs_reload else None
     except OSError:
         return None
     return UnitFileState.UNTOUCHED if is_untouched(text) else UnitFileState.EDITED
