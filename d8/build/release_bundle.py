@@ -24,6 +24,7 @@ from d8.models import Slave, StrategyName
 from d8.settings import Settings
 from d8.source import Commit, archive
 
+ALL_WHEELS = "all-are-here"  # as in slave_agent/activation/update.py
 PURPOSE = "d8-release-1"  # as in slave_agent/activation/manifest.py
 
 
@@ -87,18 +88,22 @@ class ReleaseBundles:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             _add(tar, "source.tar.gz", archive(self.commit.hash))
-            for wheel in self._fitting(runtime, strategy):
+            wheels, is_all = self._fitting(runtime, strategy)
+            for wheel in wheels:
                 tar.add(wheel, f"wheels/{wheel.name}")
+            if is_all:
+                _add(tar, f"wheels/{ALL_WHEELS}", b"")
         return packed.getvalue()
 
-    def _fitting(self, runtime: AgentRuntime, strategy: StrategyName) -> list[Path]:
-        """All wheels, or none where one is missing: then the slave asks the index, unless it builds an image."""
+    def _fitting(self, runtime: AgentRuntime, strategy: StrategyName) -> tuple[list[Path], bool]:
+        """The wheels that there are, and whether these are all: else the slave asks the index too (there is none of
+        psutil for 32-bit ARM), unless it builds an image.
+        """
         pip = self._wheels.tool("pip", runtime)
         libraries = [self._wheels.libraries(lock, runtime) for lock in (venv.REQUIREMENTS, venv.PSUTIL)]
-        if pip is not None and all(libraries):
-            return [pip, *(wheel for found in libraries for wheel in found)]
-        if strategy is not StrategyName.DOCKER:
-            return []
+        is_all = pip is not None and all(libraries)
+        if is_all or strategy is not StrategyName.DOCKER:
+            return [*([pip] if pip else []), *(wheel for found in libraries for wheel in found)], is_all
         raise BuildFailed(
             "the master has no wheels for Python {python} on {architecture} ({libc}), which the base image has",
             "The master downloads them once: check its internet connection and repeat.",

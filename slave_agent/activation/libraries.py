@@ -26,6 +26,8 @@ ADVICE = "Look whether the package index is reachable, or bring the wheels: --wh
 class Preparation:
     """What `prepare` is told: the commit, the host's interpreter for the agent, a folder of wheels or None (the index),
     and for Docker the image that the agent's own is made from.
+
+    `asks_index_too` says that some wheels are missing in the folder.
     """
 
     commit: str
@@ -34,6 +36,7 @@ class Preparation:
     python: str
     wheels: Path | None
     base_image: str | None = None
+    asks_index_too: bool = False
 
 
 def make_venv(release: Path, wanted: Preparation, runner: Runner) -> list[str]:
@@ -87,7 +90,8 @@ def must(finished: Finished, problem: str) -> None:
 
 
 def _install(program: list[str], release: Path, lock: str, wanted: Preparation, runner: Runner) -> Finished:
-    source = ["--no-index", "--find-links", str(wanted.wheels)] if wanted.wheels else []
+    source = ["--find-links", str(wanted.wheels)] if wanted.wheels else []
+    source += ["--no-index"] if wanted.wheels and not wanted.asks_index_too else []
     locked = ["--require-hashes", "--only-binary", ":all:", "-r", str(release / lock)]
     return runner.run([*program, *source, *locked], timeout_seconds=INSTALL_SECONDS)
 

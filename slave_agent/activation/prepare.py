@@ -36,6 +36,7 @@ def parse_preparation(document: str) -> Preparation:
             python=str(values["python"]),
             wheels=Path(wheels) if wheels else None,
             base_image=values.get("base_image"),
+            asks_index_too=values.get("asks_index_too") is True,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ActivationError(f"What is on stdin can't be used: {problem!r}", "Send commit and python.") from problem

@@ -24,6 +24,7 @@ PREPARE_SECONDS = 1800.0
 VERB_SECONDS = 150.0
 NEEDED_BYTES = 250 * 1024 * 1024
 SOURCE, WHEELS = "source.tar.gz", "wheels"
+ALL_WHEELS = "all-are-here"  # so named by d8/build/release_bundle.py
 
 
 def work_on_update(activation: Activation) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def _bring_to_stage(activation: Activation, manifest: Manifest, packed: Path) ->
             "python": about.get("python") or layout.python,
             "wheels": str(unpacked / WHEELS) if (unpacked / WHEELS).is_dir() else None,
             "base_image": manifest.base_image,
+            "asks_index_too": not (unpacked / WHEELS / ALL_WHEELS).exists(),
         }
         _call(activation, release, "prepare", wanted, PREPARE_SECONDS)
     known = read_json(current / "agent.json")

@@ -56,7 +56,7 @@ def test_the_slave_reads_what_the_master_signed(tmp_path: Path) -> None:
     assert manifest.base_image == settings.docker_base_image
     check_manifest(manifest, slave.machine_id, 999.0)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        assert {"source.tar.gz", "wheels/pip-1.0-py3-none-any.whl"} <= set(archive.getnames())
+        assert {"source.tar.gz", "wheels/pip-1.0-py3-none-any.whl", "wheels/all-are-here"} == set(archive.getnames())
 
 
 def test_another_masters_key_does_not_fit(tmp_path: Path) -> None:
