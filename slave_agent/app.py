@@ -67,6 +67,7 @@ def route_table(services: Services) -> RouteTable:
     files = Files(services.settings.state_dir / "work")
     apps = Apps(services.apps)
     monitoring = Monitoring(services.monitor, services.settings, services.apps)
+    log_stream = LogStream(services.logs, lambda: services.credentials.credentials.accepted + services.access.accepted)
     webhook = Webhook(apps, services.webhook)
     openapi = OpenApi(lambda: table.routes)
     table = RouteTable(
@@ -88,7 +89,7 @@ def route_table(services: Services) -> RouteTable:
             Route("GET", "/api/apps/<name>/status", Right.READ, apps.status),
             *(Route("POST", f"/api/apps/<name>/{verb}", Right.OPERATE, apps.operation(verb)) for verb in AppVerb),
             Route("GET", "/api/apps/<name>/logs", Right.READ, Logs(services.logs).page),
-            Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=LogStream(services.logs).serve),
+            Route(WEBSOCKET, "/logs/<name>", Right.READ, on_socket=log_stream.serve),
             Route("GET", "/api/processes", Right.READ, monitoring.processes),
             Route("GET", "/api/monitored", Right.READ, monitoring.chosen),
             Route("PUT", "/api/monitored", Right.OPERATE, monitoring.choose),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -259,3 +260,18 @@ def test_stopping_the_agent_ends_its_streams_at_once(journalled: Journalled) -> 
         with pytest.raises(ConnectionClosed):
             connection.recv(timeout=PATIENCE_SECONDS)
         wait_until(lambda: not follower.is_running())
+
+
+def test_a_stream_ends_with_the_token_that_opened_it(journalled: Journalled) -> None:
+    agent, journal = journalled
+    token = "a-token-for-somebody-who-watches"
+    granted = {"scope": "read", "token_sha256": hashlib.sha256(token.encode()).hexdigest()}
+    assert agent.request("PUT", "/api/agent/tokens/watcher", granted).status < 300
+    with viewer(agent, token=token) as theirs, viewer(agent) as ours:
+        journal.write("for both")
+        assert messages(read_items(theirs, count_is(1))) == ["for both"]
+        assert agent.request("DELETE", "/api/agent/tokens/watcher", {}).status == 200
+        with pytest.raises(ConnectionClosed):
+            theirs.recv(timeout=PATIENCE_SECONDS)
+        journal.write("for us alone")
+        assert messages(read_items(ours, count_is(2))) == ["for both", "for us alone"]
