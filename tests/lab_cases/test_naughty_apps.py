@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from slave_agent.systemd.service_config import config_from, problems_in
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.support.naughty import CANARY
+from tests.support.naughty import CANARY, FIELDS, NAUGHTY, PLAIN
 from tests.support.naughty_apps import (
     Case,
     case,
@@ -59,3 +60,18 @@ def test_the_canary_would_be_seen(host: Host) -> None:
     gather(host, [one])
     assert host.exists(CANARY)
     host.run(f"rm {CANARY}")
+
+
+@pytest.mark.parametrize(("field", "setting"), [("description", "Description"), ("working_dir", "WorkingDirectory")])
+def test_systemd_shows_what_was_given(host: Host, field: str, setting: str) -> None:
+    """Every text of the table that the field takes, as systemd itself reads it from the unit. Nothing is started."""
+    taken = [text for text in NAUGHTY.values() if text and not problems_in({**PLAIN, **FIELDS[field](text)})]
+    assert len(taken) > 10
+    cases = []
+    for number, text in enumerate(taken):
+        document = {**PLAIN, **FIELDS[field](text), "name": f"shown-{field.replace('_', '-')}-{number}"}
+        cases.append(Case(config_from(document), text))
+    lay_out(host, {one.unit_path: one.service_files[one.unit_path] for one in cases})
+    host.run("systemctl daemon-reload", timeout_seconds=120)
+    shown = host.run(["systemctl", "show", "-p", setting, "--value", *(one.config.unit for one in cases)])
+    assert shown.stdout.strip("\n").split("\n\n") == taken
