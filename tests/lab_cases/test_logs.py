@@ -1,4 +1,4 @@
-"""Logs on a really built slave, with its journald and journalctl."""
+"""Logs on a really built slave, with its journald and journalctl; and its webhook."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
+from slave_agent.webhook import WebhookSecret, sign
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support.agent_process import unchecked_context
@@ -46,8 +47,9 @@ UNIT = """
 Type=exec
 User=pi
 ExecStart=/usr/bin/python3 -u {script} {arguments}
-LogRateLimitIntervalSec=0
-"""
+LogRateLimitIntervalSec=1s
+LogRateLimitBurst=1000000
+"""  # an interval of 0 would leave journald's own limit in force: systemd tells journald of other values only
 
 
 @dataclass
@@ -89,6 +91,15 @@ class LogSlave:
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
         response = connection.getresponse()
         return response.status, response.read().decode()
+
+    def call(self, method: str, path: str, body: object, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Send JSON; with the token unless there are other headers."""
+        connection = http.client.HTTPSConnection(self.host.address, 7600, context=unchecked_context())
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        shown = {"Authorization": f"Bearer {self.token}"} if headers is None else headers
+        connection.request(method, path, sent, {"Content-Type": "application/json", **shown})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
 
     def connect(self, name: str, **query: object) -> ClientConnection:
         return connect(
@@ -320,7 +331,7 @@ def test_pages_of_a_log(slave: LogSlave) -> None:
 def test_journalds_own_suppression_is_shown_as_a_gap(slave: LogSlave) -> None:
     slave.put_app("loud", NOISE, 20000, 3000)
     unit = "/etc/systemd/system/d8-app-loud.service"
-    slave.host.run(f"sed -i 's/^LogRateLimitIntervalSec=0/LogRateLimitIntervalSec=5\\nLogRateLimitBurst=100/' {unit}")
+    slave.host.run(f"sed -i 's/IntervalSec=1s/IntervalSec=5s/; s/Burst=.*/Burst=100/' {unit}")
     slave.host.run("systemctl daemon-reload")
     with slave.connect("loud", lines=0) as connection:
         slave.start("loud")
@@ -331,3 +342,24 @@ def test_journalds_own_suppression_is_shown_as_a_gap(slave: LogSlave) -> None:
     [told] = [item for item in items if item["type"] == "suppressed"]
     assert "Suppressed" in told["message"]
     assert told["time"].endswith("Z")
+
+
+def test_an_order_by_webhook_is_followed_once(slave: LogSlave) -> None:
+    slave.put_app("hooked", NOISE, 10, 10)
+    slave.start("hooked")
+    secret = WebhookSecret("a-secret-for-the-webhook")
+    assert slave.call("PUT", "/api/agent/webhook", {"secret": secret.secret}) == (
+        200,
+        {"enabled": True, "plain": False},
+    )
+    body = b'{"action": "status", "app_name": "hooked"}'
+    now = int(slave.host.run("date +%s").stdout)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": sign(secret, "msg_1", now, body),
+    }
+    status, answer = slave.call("POST", "/webhook/command", body, headers)
+    assert (status, answer.get("state")) == (200, "active"), answer
+    assert slave.call("POST", "/webhook/command", body, headers)[0] == 409
+    assert slave.call("PUT", "/api/agent/webhook", {})[1]["enabled"] is False
