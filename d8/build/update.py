@@ -105,21 +105,38 @@ class SlaveUpdate:
         return known
 
     def _send(self, releases: ReleasesClient, known: Releases, bundles: ReleaseBundles) -> None:
-        runtime = AgentRuntime(known.architecture, known.libc, known.python)
-        self._tell(message("sending release {commit}", commit=bundles.commit.short))
+        """Bring the release as far as its trial; what an interrupted update has begun of the same one goes on."""
+        commit = bundles.commit.hash
         self.has_begun = True
-        releases.send(f"release-{bundles.commit.hash}", bundles.bundle(self._slave, runtime))
+        is_there = known.incoming is not None and known.incoming.commit == commit
+        if not (is_there and known.incoming and known.incoming.state == "preparing"):
+            self._tell(message("sending release {commit}", commit=bundles.commit.short))
+            runtime = AgentRuntime(known.architecture, known.libc, known.python)
+            releases.send(f"release-{commit}", bundles.bundle(self._slave, runtime))
         self._tell(message("the slave prepares it and tries it beside the old one"))
         deadline = self._tools.clock() + 2 * self._settings.install_timeout_seconds
         while self._tools.clock() < deadline:
-            incoming = releases.show().incoming
-            if incoming is not None and incoming.commit == bundles.commit.hash:
+            incoming = self._ask_patiently(releases).incoming
+            if incoming is not None and incoming.commit == commit:
                 if incoming.state == "staged":
                     return
                 if incoming.state == "failed":
                     raise BuildFailed("{said}", "{advice}", said=incoming.reason, advice=incoming.hint)
             self._tools.sleep(PREPARING_POLL_SECONDS)
         raise BuildFailed("the slave did not get ready with the new release in time", "Look at its load and its disk.")
+
+    def _ask_patiently(self, releases: ReleasesClient) -> Releases:
+        """Ask how far it is; an agent or a helper that was killed is back in a moment, and the work goes on without
+        them.
+        """
+        deadline = self._tools.clock() + self._settings.confirm_timeout_seconds
+        while True:
+            try:
+                return releases.show()
+            except (SlaveUnreachable, ProblemAnswer):
+                if self._tools.clock() > deadline:
+                    raise
+                self._tools.sleep(PREPARING_POLL_SECONDS)
 
     def _take_over(self, commit: str, seconds: float, known: Releases) -> None:
         """Prove the new release and confirm it. Raises BuildFailed that says who answers instead."""
