@@ -229,7 +229,8 @@ class BuildD8Slave:
                 reached = StepName(self._log.document["steps"][-1]["step"])
                 take_back(self._context, reached, self._trying(), _has_former_agent(client), self._sleep)
             if self._shell:
-                remove_uploads(self._shell, self._log.document, self._settings.command_timeout_seconds)
+                facts = self._context.facts if self._context else None
+                remove_uploads(self._shell, self._log.document, facts, self._settings.command_timeout_seconds)
         except D8Error as error:
             self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
 

@@ -11,6 +11,7 @@ from d8.build.events import StepName
 from d8.build.recorder import RemoteShell
 from d8.build.strategies import Strategy
 from d8.commands import activation, release, uploads
+from d8.commands.preflight import HostFacts
 from d8.errors import D8Error
 from d8.messages import message
 
@@ -44,11 +45,16 @@ def take_back(
         )
 
 
-def remove_uploads(shell: RemoteShell, document: dict[str, Any], timeout_seconds: float) -> None:
-    """Given a cancelled build's shell and log, remove what it has sent. Raises SlaveUnreachable."""
+def remove_uploads(
+    shell: RemoteShell, document: dict[str, Any], facts: HostFacts | None, timeout_seconds: float
+) -> None:
+    """Given a cancelled build's shell and log, and the host's facts if it got so far, remove what it has sent and what
+    the owner of the release made of it. Raises SlaveUnreachable."""
     paths = [upload["path"] for upload in document["uploads"]]
     if paths:
-        shell.run(uploads.remove(paths), timeout_seconds=timeout_seconds, purpose=message("removing what was sent"))
+        remove = uploads.remove(paths)
+        command = facts.as_owner(remove) if facts else remove
+        shell.run(command, timeout_seconds=timeout_seconds, purpose=message("removing what was sent"))
 
 
 def put_back_the_agent(context: BuildContext) -> None:

@@ -151,10 +151,10 @@ def prune() -> ShellCommand:
 
 
 def remove_image(release: str, commit: str) -> ShellCommand:
-    """Given a release and its commit, return the command that removes its image, unless the former release of the same
-    commit needs it, and what a broken build left: containers and images without a name."""
+    """Given a release that was removed and its commit, return the command that removes its image, unless a former
+    release of the same commit is there and needs it, and what a broken build left: containers, nameless images."""
     image = command("docker", "image", "rm", "--force", f"{IMAGE}:{commit}")
-    unneeded = ShellCommand(f"[ -e {shlex.quote(release)}.former/image ] || {image.line} >/dev/null 2>&1")
+    unneeded = ShellCommand(f"[ -e {shlex.quote(release)}/image ] || {image.line} >/dev/null 2>&1")
     listed = command("docker", "ps", "--all", "--quiet", "--filter", "label=d8-agent")
     removed = f"{listed.line} | xargs -r docker rm --force; {unneeded.line}; {prune().line}"
     return script(f"if command -v docker >/dev/null; then {removed}; fi")

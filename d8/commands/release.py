@@ -13,15 +13,21 @@ from d8.shell import ShellCommand, command, script
 
 SYSTEM_RELEASES = "/opt/d8-agent/releases"
 USER_RELEASES = ".local/share/d8-agent/opt/releases"
-# Roots and agents read a release; nobody but its owner writes it. One that was activated before steps aside, whole,
-# until the new one of the same commit is confirmed: it is what the slave goes back to.
+# Roots and agents read a release; nobody but its owner writes it. One that was confirmed before steps aside, whole,
+# until the new one of the same commit is confirmed: it is what the slave goes back to. `unproved` goes at that moment.
 UNPACK = """set -e; umask 022
-if [ -e "$release/agent.json" ] && [ ! -e "$release.former" ]; then mv "$release" "$release.former"; fi
+if [ -e "$release/agent.json" ] && [ ! -e "$release/unproved" ] && [ ! -e "$release.former" ]; then
+    mv "$release" "$release.former"
+fi
 rm -rf "$release" "$release.new"; mkdir -p "$release.new"
 tar -xzf "$archive" -C "$release.new" --no-same-owner --no-same-permissions
 cp "$release.new/slave_agent/activation/d8-activate" "$release.new/d8-activate"; chmod 755 "$release.new/d8-activate"
-printf '%s\\n' "$facts" > "$release.new/release.json"
+printf '%s\\n' "$facts" > "$release.new/release.json"; : > "$release.new/unproved"
 mv "$release.new" "$release"
+"""
+REMOVE = """set -e; rm -rf "$release.new"
+if [ -e "$release.former" ]; then rm -rf "$release"; mv "$release.former" "$release"
+elif [ -e "$release/unproved" ] || [ ! -e "$release/agent.json" ]; then rm -rf "$release"; fi
 """
 IMPORT_CHECK = """
 import sys
@@ -64,12 +70,11 @@ def unpack(archive: str, release: str, about: ReleaseFacts) -> ShellCommand:
 
 
 def remove(release: str) -> ShellCommand:
-    """Given a release's folder, return the command that removes it, finished or not; a former one comes back. Folders
-    that only held it go as well."""
-    back = f"if [ -e {shlex.quote(release)}.former ]; then mv {shlex.quote(release)}.former {shlex.quote(release)}; fi"
+    """Given a release's folder, return the command that removes what an attempt made there, finished or not, and never
+    a release that was confirmed: a former one comes back. Folders that only held it go as well."""
     parents = [str(folder) for folder in list(PurePosixPath(release).parents)[:3] if "d8-agent" in folder.parts]
-    empty = ShellCommand(f"{{ {command('rmdir', *parents).line} 2>/dev/null || true; }}")
-    return command("rm", "-rf", release, f"{release}.new").and_then(script(back)).and_then(empty)
+    empty = f"{{ {command('rmdir', *parents).line} 2>/dev/null || true; }}"
+    return script(f"release={shlex.quote(release)}\n{REMOVE}{empty if parents else ''}")
 
 
 def check(release: str, python: tuple[str, ...], options: tuple[str, ...] = ("-I",)) -> ShellCommand:

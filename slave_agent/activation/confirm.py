@@ -44,6 +44,7 @@ def finish_confirm(activation: Activation, record: Record) -> None:
         bootstrap_copy.adopt_rescue(activation.layout, record)
         bootstrap_copy.remove_installer_secrets(record)
         activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
+        (activation.layout.release(record.commit) / "unproved").unlink(missing_ok=True)  # the master made it
         prune_releases(activation, record)
         bootstrap_copy.clear_work(activation.layout, record)
         activation.keeper.disarm_guard()

@@ -59,8 +59,8 @@ class DockerStrategy:
     def discard(self, context: BuildContext) -> None:
         """Given a build, remove the image, what a broken build of it left, and the release."""
         remove = context.facts.as_owner(docker.remove_image(context.release, context.commit.hash))
-        context.shell.run(remove, timeout_seconds=context.settings.command_timeout_seconds)
         discard_release(context)
+        context.shell.run(remove, timeout_seconds=context.settings.command_timeout_seconds)
 
     def _unfit_docker(self, facts: HostFacts) -> Message | None:
         found = facts.docker

@@ -42,8 +42,28 @@ def test_the_release_that_worked_before_survives_attempts_of_the_same_commit(tmp
     folder = tmp_path / ABOUT.commit
     run(release.unpack(str(archive), str(folder), ABOUT))
     (folder / "agent.json").write_text("activated before")
+    (folder / "unproved").unlink()
     for _ in range(2):
         run(release.unpack(str(archive), str(folder), ABOUT))
         assert not (folder / "agent.json").exists()
     run(release.remove(str(folder)))
     assert (folder / "agent.json").read_text() == "activated before"
+
+
+def test_a_confirmed_release_is_not_removed_by_an_attempt_that_ended_before_it_unpacked(tmp_path: Path, archive: Path):
+    folder = tmp_path / "d8-agent" / "releases" / "abc"
+    folder.parent.mkdir(parents=True)
+    run(release.unpack(str(archive), str(folder), ABOUT))
+    (folder / "agent.json").touch()
+    (folder / "unproved").unlink()  # as the activation does when it is confirmed
+    run(release.remove(str(folder)))
+    assert (folder / "agent.json").exists()
+
+
+def test_a_failed_first_attempt_leaves_no_folders(tmp_path: Path, archive: Path):
+    folder = tmp_path / "d8-agent" / "opt" / "releases" / "abc"
+    folder.parent.mkdir(parents=True)
+    run(release.unpack(str(archive), str(folder), ABOUT))
+    (folder / "agent.json").touch()  # it was activated, and then did not work
+    run(release.remove(str(folder)))
+    assert list(tmp_path.glob("d8-agent*")) == []
