@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from slave_agent.systemd.states import AppKind, Hardening
 
+# Never left out: whoever may register apps could become root through an app whose user has sudo rights.
+_ALWAYS = (("NoNewPrivileges", "yes"),)
+_ALWAYS_SYSTEM = (("CapabilityBoundingSet", ""), ("AmbientCapabilities", ""))
 # What a user's manager can do by itself: filters, no mounts, no capabilities.
 _FILTERS = (
-    ("NoNewPrivileges", "yes"),
+    *_ALWAYS,
     ("RestrictNamespaces", "yes"),
     ("RestrictRealtime", "yes"),
     ("RestrictSUIDSGID", "yes"),
@@ -24,8 +27,7 @@ _STRICT_CALLS = (_STANDARD_CALLS, ("SystemCallFilter", "~@privileged @resources"
 _STANDARD_SOCKETS = ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_BLUETOOTH AF_CAN")
 _STRICT_SOCKETS = ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK")
 _SYSTEM = (
-    ("CapabilityBoundingSet", ""),
-    ("AmbientCapabilities", ""),
+    *_ALWAYS_SYSTEM,
     ("PrivateTmp", "yes"),
     ("ProtectKernelTunables", "yes"),
     ("ProtectKernelModules", "yes"),
@@ -49,7 +51,7 @@ _RUNS_ON_PYTHON = (AppKind.PYTHON, AppKind.MODULE, AppKind.FASTAPI)
 def hardening_settings(preset: Hardening, kind: AppKind, is_user: bool) -> tuple[tuple[str, str], ...]:
     """Given a preset, the app's kind and the manager's scope, return names and values for [Service]."""
     if preset is Hardening.OFF:
-        return ()
+        return _ALWAYS if is_user else (*_ALWAYS, *_ALWAYS_SYSTEM)
     is_strict = preset is Hardening.STRICT
     settings = [*_FILTERS, *(_STRICT_CALLS if is_strict else (_STANDARD_CALLS,))]
     settings.append(_STRICT_SOCKETS if is_strict else _STANDARD_SOCKETS)

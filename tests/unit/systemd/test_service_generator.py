@@ -106,8 +106,20 @@ def test_node_may_make_code_at_run_time(preset: Hardening, is_user: bool) -> Non
         assert "MemoryDenyWriteExecute" not in dict(hardening_settings(preset, kind, is_user))
 
 
-def test_off_is_off() -> None:
-    assert hardening_settings(Hardening.OFF, AppKind.NODE, False) == ()
+@pytest.mark.parametrize("kind", AppKind)
+@pytest.mark.parametrize("preset", Hardening)
+def test_no_preset_lets_an_app_use_sudo(preset: Hardening, kind: AppKind) -> None:
+    assert ("NoNewPrivileges", "yes") in hardening_settings(preset, kind, True)
+    system = hardening_settings(preset, kind, False)
+    assert {("NoNewPrivileges", "yes"), ("CapabilityBoundingSet", "")} <= set(system)
+
+
+def test_off_has_nothing_else() -> None:
+    assert {name for name, _ in hardening_settings(Hardening.OFF, AppKind.NODE, False)} == {
+        "NoNewPrivileges",
+        "CapabilityBoundingSet",
+        "AmbientCapabilities",
+    }
 
 
 def test_an_edit_by_hand_is_seen() -> None:
