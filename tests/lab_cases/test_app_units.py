@@ -180,3 +180,32 @@ def test_one_question_tells_of_all_units(host: Host) -> None:
     assert [found[name].state for name in names] == [UnitState.INACTIVE] * 20
     assert found["d8-app-nowhere.service"].state is UnitState.NOT_FOUND
     assert found[names[0]].fragment_path == f"/etc/systemd/system/{names[0]}"
+
+
+@pytest.mark.parametrize("profile", ["no-sudo", "debian13"])
+def test_a_users_own_manager_runs_every_preset(lab: Lab, profile: str) -> None:
+    host = lab.host(profile, linger=True)
+    try:
+        folder, units = f"/home/{host.user}/shop", []
+        host.push(TOUCH.encode(), f"{folder}/touch.py", owner=host.user)
+        for preset in Hardening:
+            document = {"name": f"mine-{preset.value}", "kind": "python", "script": f"{folder}/touch.py"}
+            config = config_from({**document, "user": host.user, "working_dir": folder, "hardening": preset.value})
+            placement = Placement(True, f"{folder}/{config.name}.env", PYTHON, "default.target")
+            host.push(render_unit(config, placement).encode(), f"/home/{host.user}/.config/systemd/user/{config.unit}")
+            host.push(b"", placement.environment_file)
+            units.append(config.unit)
+        host.run(f"chown -R {host.user}: /home/{host.user}; loginctl enable-linger {host.user}")
+        manager = f"XDG_RUNTIME_DIR=/run/user/$(id -u {host.user})"
+        assert wait_until(lambda: host.run(f"test -S /run/user/$(id -u {host.user})/bus", check=False).is_success, 60)
+        verify = f"systemd-analyze --user verify --man=no ~/.config/systemd/user/{units[-1]}"
+        assert "d8-app" not in host.run(f"{manager} {verify}", host.user, check=False).stderr
+        host.run(
+            f"{manager} systemctl --user daemon-reload && {manager} systemctl --user start {' '.join(units)}", host.user
+        )
+        for unit in units:
+            read = f"journalctl --user-unit={unit} --output=cat --no-pager"
+            worked = f"{manager} {read} | grep -q 'everything works'"
+            assert wait_until(lambda worked=worked: host.run(worked, host.user, check=False).is_success, 60), unit
+    finally:
+        lab.remove(host)
