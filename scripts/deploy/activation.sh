@@ -21,9 +21,10 @@ print("" if value is None else str(value).lower() if isinstance(value, bool) els
 }
 
 verb() { # program, verb, options; standard input is passed on; the answer is in $WORK/answer
+    # It keeps the lock for as long as it works, also when this script is killed meanwhile.
     program=$1
     shift
-    if "$PYTHON" -I "$program" "$@" >"$WORK/answer" 2>"$WORK/said" 9>&-; then
+    if "$PYTHON" -I "$program" "$@" >"$WORK/answer" 2>"$WORK/said"; then
         return 0
     fi
     PROBLEM=$(value "$WORK/answer" error 2>/dev/null) || PROBLEM=$(tail -n 1 "$WORK/said")
@@ -93,4 +94,5 @@ remove_everything() {
     fi
     rm -rf "${RELEASE:-$OPT/none}" "${RELEASE:-$OPT/none}.new"
     rmdir "$OPT/releases" "$OPT" 2>/dev/null || :
+    rm -f /run/d8-deploy.lock
 }

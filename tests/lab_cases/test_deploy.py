@@ -288,6 +288,7 @@ def kill_at(deployed: Deployment, step: str, victim: str) -> None:
         return known.get("phase") in ("confirmed", "installed", "staged") and somebody_answers()
 
     assert wait_until(is_settled, 3 * CONFIRM_SECONDS), deployed.status()
+    deployed.wait_for_lock()
     deployed.run(user="root")
     assert deployed.runs(SECOND)
 
@@ -312,6 +313,7 @@ def test_a_first_installation_that_was_killed_unconfirmed_is_gone_by_itself(depl
     host.run(f"for pid in $({VICTIMS['script']}) $({VICTIMS['activation']}); do kill -9 $pid; done", check=False)
     script.communicate()
     assert wait_until(lambda: deployment.leftovers() == before, 3 * CONFIRM_SECONDS), deployment.leftovers()
+    deployment.wait_for_lock()
     deployment.run(user="root")
     assert deployment.runs(FIRST)
 

@@ -87,6 +87,11 @@ class Deployment:
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def wait_for_lock(self) -> None:
+        """Wait until what a killed script had begun has ended: till then another one is refused."""
+        free = "flock --nonblock /run/d8-deploy.lock true"
+        assert wait_until(lambda: self.host.run(free, check=False).is_success, 180, pause=1)
+
     def deploy(self, commit: str, *words: str, change: Change | None = None, expect: int = 0) -> Outcome:
         """Bring a commit and run the script."""
         self.bring(commit, change)
