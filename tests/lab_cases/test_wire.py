@@ -32,7 +32,8 @@ def test_whoever_records_a_build_reads_no_secret(tmp_path, lab: Lab, bare_host: 
         slave_id = document["slave_id"]
         seen = set(every_secret(master))
         token = master.json("trust", slave_id, "grant", "ci", "--scope", "operate")["token"]
-        master.json("exec", slave_id, "--", "echo the-secret-of-a-command-6f1e")
+        done = master.run("exec", "--json", slave_id, "--", "echo the-secret-of-a-command-6f1e")
+        assert "the-secret-of-a-command-6f1e" in done.stdout, done.stderr
         master.json("trust", slave_id, "rotate")
         assert master.json("status")["slaves"][0]["state"] in ("ok", "other_commit")
         secrets = [*sorted(seen | set(every_secret(master))), token, "the-secret-of-a-command-6f1e"]
