@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from slave_agent.logs.hub import VIEWERS_OF_AN_APP
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from tests.support.agent_process import RunningAgent, running_agent, unchecked_context
 from tests.support.scripted_journal import ScriptedJournal, cursor_of
+from tests.support.websocket import Viewer
 
 PATIENCE_SECONDS = 30.0
 Journalled = tuple[RunningAgent, ScriptedJournal]
@@ -40,17 +40,17 @@ def journalled(tmp_path: Path) -> Iterator[Journalled]:
 
 
 @contextmanager
-def viewer(agent: RunningAgent, path: str = "/logs/web", token: str = "", **options: Any) -> Iterator[ClientConnection]:
+def viewer(agent: RunningAgent, path: str = "/logs/web", token: str = "", **options: Any) -> Iterator[Viewer]:
     headers = {"Authorization": f"Bearer {token or agent.token}"} | options.pop("headers", {})
     uri = f"wss://127.0.0.1:{agent.port}{path}"
     options.setdefault("open_timeout", PATIENCE_SECONDS)
-    with connect(
+    with Viewer(
         uri, ssl=unchecked_context(), additional_headers=headers, compression=None, proxy=None, max_size=None, **options
     ) as connection:
         yield connection
 
 
-def read_items(connection: ClientConnection, until: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+def read_items(connection: Viewer, until: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """What comes until the condition holds."""
     items: list[dict[str, Any]] = []
     deadline = time.monotonic() + PATIENCE_SECONDS

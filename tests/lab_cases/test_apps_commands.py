@@ -301,7 +301,7 @@ def test_options_two_to_five(terminal: Terminal, language: str, fleet: Fleet):
         terminal.wait_for(lambda screen: words["menu"] in screen.text[-250:], PATIENCE_SECONDS)
 
     def answer(question: str, keys: str) -> None:
-        terminal.wait_for(lambda screen: words[question] in screen.text.splitlines()[-1], PATIENCE_SECONDS)
+        terminal.wait_for(lambda screen: words[question] in screen.text.rpartition("\n")[2], PATIENCE_SECONDS)
         terminal.press(keys + "\r")
 
     back_in_the_menu()

@@ -2,10 +2,11 @@
 
     python -m tests.support.log_viewers URI COUNT STALLED LAST SECONDS
 
-Reads the token from standard input, says "ready" when all are connected, and ends its viewing when every healthy viewer
-has seen the line `seq=LAST` (or the seconds are over). The first STALLED viewers stop reading after their first frame;
-then they read on until they have been told what they missed. Then it says "done", and stays connected until another
-line comes in. The last healthy viewers compare every number, the others only count.
+Reads the token from standard input, says "ready" when all are connected, and ends its viewing when every healthy
+viewer has seen the line `seq=LAST` (or the seconds are over). The first STALLED viewers stop reading after their
+first frame, for less time than the agent waits for a sign of life; then they read on until they have been told what
+they missed. Then it says "done", and stays connected until another line comes in. The last healthy viewers compare
+every number, the others only count.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 EXACT_VIEWERS = 3
 SMALL_BUFFER = 32 * 1024
-LONGEST_REST_SECONDS = 60.0
+STALL_SECONDS = 15.0
 _SKIPPED = re.compile(rb'"type":"skipped","count":([0-9]+)')
 _SEQUENCE = re.compile(rb'"message":"seq=([0-9]+)')
 
@@ -81,7 +82,8 @@ async def watch(connection: Connection, seen: Seen, last: int) -> None:
 
 
 async def catch_up(connection: Connection, seen: Seen) -> None:
-    """Read on until the viewer has been told what it missed."""
+    """Do not read for a while, then read on until the viewer has been told what it missed."""
+    await asyncio.sleep(STALL_SECONDS)
     while not seen.skipped:
         seen.take(await read_frame(*connection))
 
@@ -142,8 +144,10 @@ async def collect(uri: str, count: int, stalled: int, last: int, seconds: float)
     say("ready")
     for connection, seen in viewers[:stalled]:
         seen.take(await read_frame(*connection))
-    await all_of(viewers[stalled:], seconds, lambda connection, seen: watch(connection, seen, last))
-    await all_of(viewers[:stalled], LONGEST_REST_SECONDS, catch_up)
+    await asyncio.gather(
+        all_of(viewers[stalled:], seconds, lambda connection, seen: watch(connection, seen, last)),
+        all_of(viewers[:stalled], seconds, catch_up),
+    )
     say("done")
     await loop.run_in_executor(None, sys.stdin.readline)
     for (_, writer), _ in viewers:
