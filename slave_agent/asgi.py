@@ -27,7 +27,7 @@ from slave_agent.api.problems import (
 from slave_agent.api.socket import Socket
 from slave_agent.audit import Deed
 from slave_agent.bootstrap.throttle import GuessThrottle
-from slave_agent.errors import HttpProblem
+from slave_agent.errors import AgentError, HttpProblem
 from slave_agent.host_rules import is_host_allowed, is_origin_own
 from slave_agent.models import Credential
 from slave_agent.routes import WEBSOCKET, Route, RouteTable
@@ -88,7 +88,11 @@ class Dispatcher:
             exchange.status = exchange.status or 499
         except Exception as error:
             if (problem := problem_of(error)).status >= 500:
-                _log.error("%s %s failed", exchange.method, _printable(exchange), exc_info=error)
+                is_expected = isinstance(error, AgentError)
+                told = f"failed: {_one_line(problem.message)}" if is_expected else "failed"
+                _log.error(
+                    "%s %s %s", exchange.method, _printable(exchange), told, exc_info=None if is_expected else error
+                )
             if exchange.status:  # the head is out: all that is left is to cut the connection, which uvicorn does
                 raise
             await refuse(problem_reply(problem))
@@ -202,4 +206,8 @@ def _replay(body: bytes) -> ASGIReceiveCallable:
 
 def _printable(exchange: Incoming) -> str:
     """The path for a log line: without the query, short, and with nothing that could start a line of its own."""
-    return exchange.path[:200].encode("unicode_escape").decode("ascii")
+    return _one_line(exchange.path[:200])
+
+
+def _one_line(text: str) -> str:
+    return text.encode("unicode_escape").decode("ascii")

@@ -115,12 +115,14 @@ def _request(values: dict[str, Any], now: datetime) -> LogRequest:
     priority = values.get("priority")
     if priority is not None:
         priority = PRIORITIES.index(priority) if priority in PRIORITIES else int(priority)
-    since, until = values.get("since"), values.get("until")
+    since, until = (moment(values[one], now) if one in values else None for one in ("since", "until"))
+    if since is not None and until is not None and since > until:
+        raise HttpProblem(422, "since is later than until", "Mend it and send the request again.")
     return LogRequest(
         LogFilter(priority, values.get("grep")),
         values["lines"],
-        None if since is None else moment(since, now),
-        None if until is None else moment(until, now),
+        since,
+        until,
         values.get("cursor"),
         values.get("before"),
     )

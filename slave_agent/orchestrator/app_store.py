@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class AppRecord:
     """An app as it was registered. `document` is its config without environment; `former` the one that an edit goes
-    back to, `former_ran` whether it ran then.
+    back to, `former_ran` whether it ran then, `is_restart_wanted` whether the edit restarts the app.
     """
 
     name: str
@@ -29,6 +29,7 @@ class AppRecord:
     former: JsonObject | None = None
     former_names: tuple[str, ...] = ()
     former_ran: bool = False
+    is_restart_wanted: bool = False
 
     @property
     def config(self) -> ServiceConfig:
@@ -102,4 +103,5 @@ def _record_of(name: str, stored: JsonObject) -> AppRecord:
         former=stored["former"],
         former_names=tuple(stored["former_names"]),
         former_ran=bool(stored["former_ran"]),
+        is_restart_wanted=bool(stored.get("is_restart_wanted", True)),  # an older agent did not write it
     )

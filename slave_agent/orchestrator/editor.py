@@ -88,7 +88,7 @@ class Editor:
             return Edited(plan.changes, False, bool(plan.changes) and is_running)
         former = plan.before
         self._privilege.forget_previous(name)  # of an older change: a killed agent must not go back to that
-        self._store.write(_being_changed(plan, is_running))
+        self._store.write(_being_changed(plan, is_running, order.is_restart_wanted))
         try:
             self._privilege.install(plan.to_install, keep_environment=True)
             if order.is_restart_wanted:
@@ -102,6 +102,7 @@ class Editor:
             self._put_back(former)
             raise
         self._store.write(plan.after)
+        forget_former(self._privilege, name)
         _log.info("app %s changed: %s", name, ", ".join(change.field for change in plan.changes) or "nothing")
         is_stale = bool(plan.changes) and is_running and not order.is_restart_wanted
         return Edited(plan.changes, order.is_restart_wanted, is_stale)
@@ -130,15 +131,26 @@ class Editor:
         return True
 
 
+def forget_former(privilege: Privilege, name: str) -> None:
+    """Given who gives orders and an app that is good as it is, keep nothing of what was before: secrets that were
+    replaced. It is good whether or not this succeeds; then the next change forgets it.
+    """
+    try:
+        privilege.forget_previous(name)
+    except AgentError as error:
+        _log.error("what %s was before could not be forgotten: %s", name, error)
+
+
 def _without_nulls(patch: Any) -> Any:
     return {name: value for name, value in patch.items() if value is not None} if isinstance(patch, dict) else patch
 
 
-def _being_changed(plan: Plan, is_running: bool) -> AppRecord:
+def _being_changed(plan: Plan, is_running: bool, is_restart_wanted: bool) -> AppRecord:
     return replace(
         plan.after,
         phase=AppPhase.EDITING,
         former=plan.before.document,
         former_names=plan.before.environment_names,
         former_ran=is_running,
+        is_restart_wanted=is_restart_wanted,
     )

@@ -78,5 +78,5 @@ class Recovery:
         former = record.as_before_edit()
         was_replaced = self._privilege.restore(record.name)
         self._store.write(former)
-        if was_replaced and record.former_ran:
+        if was_replaced and record.former_ran and record.is_restart_wanted:
             self._lifecycle.restart(former.config)

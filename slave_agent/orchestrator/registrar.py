@@ -11,6 +11,7 @@ from slave_agent.errors import AgentError
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from slave_agent.orchestrator.editing import presentable
+from slave_agent.orchestrator.editor import forget_former
 from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.recovery import Recovery
@@ -61,6 +62,7 @@ class Registrar:
             except BaseException:
                 self._undo(config.name)
                 raise
+            forget_former(self._privilege, config.name)
             _log.info("app %s registered as %s for the user %s", config.name, config.unit, config.user)
             return config.name
 

@@ -26,6 +26,8 @@ def test_everything_said() -> None:
     page, is_text = page_request(f"lines=5000&until=2026-01-01&before={cursor}&format=text", NOW)
     assert (page.until, page.before, page.lines, is_text) == ("2026-01-01T00:00:00.000000Z", cursor, 5000, True)
     assert page_request("format=json", NOW)[1] is False
+    page, _ = page_request("since=2h&until=2h", NOW)
+    assert page.since == page.until == "2026-03-01T10:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,15 @@ def test_every_wrong_parameter_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["lines=1&lines=2", "lines=0", f"cursor={cursor_of(1)}&before={cursor_of(2)}", "format=xml"]
+    "query",
+    [
+        "lines=1&lines=2",
+        "lines=0",
+        f"cursor={cursor_of(1)}&before={cursor_of(2)}",
+        "format=xml",
+        "since=2030-01-01&until=1980-01-01",
+        "since=1h&until=2h",
+    ],
 )
 def test_pages_that_can_not_be(query: str) -> None:
     with pytest.raises(HttpProblem) as refused:

@@ -30,7 +30,7 @@ def test_a_registered_app_runs_begins_at_boot_and_is_written_down(slave: Slave) 
     assert record is not None
     assert (record.phase, record.environment_names) == (AppPhase.REGISTERED, ("PORT", "TOKEN"))
     assert "geheim" not in str(record)
-    assert slave.machine.asked == ["check shop", "install shop", "enable shop", "start shop"]
+    assert slave.machine.asked == ["check shop", "install shop", "enable shop", "start shop", "forget shop"]
 
 
 def test_every_problem_of_grammar_and_host_is_in_one_answer_and_nothing_was_written(slave: Slave) -> None:
@@ -226,6 +226,52 @@ def test_a_change_restarts_on_request(registered: Slave) -> None:
     status, edited = registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": None}}, is_restart_wanted=True))
     assert edited.is_restarted and not edited.needs_restart and status["pid"] != pid
     assert registered.apps.record("shop").environment_names == ("PORT",)
+
+
+def test_nothing_of_what_was_before_is_kept_once_it_is_good(slave: Slave) -> None:
+    slave.apps.register(DOCUMENT)
+    assert slave.machine.previous == {}
+    for restarts in (True, False):
+        slave.wait()
+        slave.apps.edit("shop", EditOrder({"environment": {"TOKEN": "neu"}}, is_restart_wanted=restarts))
+        assert slave.machine.previous == {}
+
+
+def test_a_change_is_good_whether_or_not_what_was_before_can_be_forgotten(
+    registered: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget, answers = registered.machine.forget_previous, iter([False, True])
+
+    def forget_once(name: str) -> None:
+        if next(answers):
+            raise PrivilegeUnavailable("root's helper does not answer", "Try again.")
+        forget(name)
+
+    monkeypatch.setattr(registered.machine, "forget_previous", forget_once)
+    registered.apps.edit("shop", EditOrder({"tasks": 50}))
+    assert registered.apps.record("shop").document["tasks"] == 50
+
+
+@pytest.mark.parametrize("is_restart_wanted", [False, True])
+def test_an_agent_killed_in_a_change_restarts_only_for_a_change_that_does(
+    registered: Slave, monkeypatch: pytest.MonkeyPatch, is_restart_wanted: bool
+) -> None:
+    pid = registered.apps.status("shop")["pid"]
+    install = registered.machine.install
+
+    def install_and_die(document: dict, keep_environment: bool = False) -> None:
+        install(document, keep_environment)
+        registered.machine.is_dead = True
+        raise AgentKilled("install")
+
+    with monkeypatch.context() as patched, pytest.raises(AgentKilled):
+        patched.setattr(registered.machine, "install", install_and_die)
+        registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted))
+    registered.again()
+    registered.recovery.run()
+    assert registered.apps.record("shop").document["tasks"] is None
+    assert registered.machine.units["shop"].document.get("tasks") is None
+    assert (registered.apps.status("shop")["pid"] == pid) is not is_restart_wanted
 
 
 def test_a_dry_run_changes_nothing(registered: Slave) -> None:

@@ -49,7 +49,7 @@ def test_a_spoiled_record_is_left_out_and_keeps_its_name(store: AppStore, tmp_pa
 
 
 def test_a_record_of_another_phase_keeps_what_it_goes_back_to(store: AppStore) -> None:
-    editing = AppRecord("shop", record().document, ("A",), AppPhase.EDITING, {"name": "shop"}, ("B",), True)
+    editing = AppRecord("shop", record().document, ("A",), AppPhase.EDITING, {"name": "shop"}, ("B",), True, True)
     store.write(editing)
     found = store.find("shop")
     assert found == editing
