@@ -32,6 +32,7 @@ from slave_agent.host_rules import is_host_allowed, is_origin_own
 from slave_agent.models import Credential
 from slave_agent.routes import WEBSOCKET, Route, RouteTable
 from slave_agent.states import Right
+from slave_agent.systemd.errors import SystemdError
 from slave_agent.token_hashes import credential_for
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Dispatcher:
             exchange.status = exchange.status or 499
         except Exception as error:
             if (problem := problem_of(error)).status >= 500:
-                is_expected = isinstance(error, AgentError)
+                is_expected = isinstance(error, (AgentError, SystemdError))
                 told = f"failed: {_one_line(problem.message)}" if is_expected else "failed"
                 _log.error(
                     "%s %s %s", exchange.method, _printable(exchange), told, exc_info=None if is_expected else error

@@ -43,12 +43,20 @@ class AppSlave:
 
     # --- over HTTP ---
 
-    def call(self, method: str, path: str, document: object = None, seconds: float = OPERATION_SECONDS) -> Answer:
-        """Send one request with the token; the certificate is checked."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        document: object = None,
+        seconds: float = OPERATION_SECONDS,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send one request, with the token unless there are other headers; the certificate is checked."""
         connection = http.client.HTTPSConnection(self.host.address, 7600, timeout=seconds, context=self.context)
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        shown = {"Authorization": f"Bearer {self.token}"} if headers is None else headers
+        sent = None if document is None else json.dumps(document).encode()
         try:
-            connection.request(method, path, None if document is None else json.dumps(document).encode(), headers)
+            connection.request(method, path, sent, shown | {"Content-Type": "application/json"})
             response = connection.getresponse()
             text = response.read()
         finally:

@@ -14,6 +14,7 @@ from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.logs.errors import JournalUnreadable
 from slave_agent.routes import Route, RouteTable
 from slave_agent.states import Right
+from slave_agent.systemd.errors import SystemdError
 
 
 def status_of(error: Exception) -> int:
@@ -47,11 +48,12 @@ def status_of(error: Exception) -> int:
     return statuses[0]
 
 
-def test_an_expected_failure_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [JournalUnreadable, SystemdError])
+def test_an_expected_failure_is_one_line(caplog: pytest.LogCaptureFixture, kind: type[Exception]) -> None:
     with caplog.at_level(logging.ERROR):
-        assert status_of(JournalUnreadable("journalctl said:\nno", "Look at it.")) == 502
+        assert status_of(kind("systemd said:\nno", "Look at it.")) == 502
     [record] = caplog.records
-    assert (record.getMessage(), record.exc_info) == ("GET /page failed: journalctl said:\\nno", None)
+    assert (record.getMessage(), record.exc_info) == ("GET /page failed: systemd said:\\nno", None)
 
 
 def test_an_unexpected_failure_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
