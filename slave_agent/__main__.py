@@ -103,6 +103,15 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     privilege = privilege_for(settings, run)
     systemctl = Systemctl(run, is_user=settings.scope is not Scope.SYSTEM)
     processes = AppProcesses(privilege.scan)
+    apps = build_apps(
+        settings.state_dir / "apps",
+        privilege,
+        systemctl,
+        run,
+        is_stopping=lambda: server.stopping_for > PATIENCE_WHEN_STOPPING_SECONDS,
+        look_at_processes=processes.use,
+        judge=reconcile,
+    )
     services = Services(
         settings=settings,
         credentials=credentials,
@@ -114,21 +123,14 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         audit=audit,
         privilege=privilege,
         systemctl=systemctl,
-        apps=build_apps(
-            settings.state_dir / "apps",
-            privilege,
-            systemctl,
-            run,
-            is_stopping=lambda: server.stopping_for > PATIENCE_WHEN_STOPPING_SECONDS,
-            look_at_processes=processes.use,
-            judge=reconcile,
-        ),
+        apps=apps,
         monitor=build_monitor(
             settings.state_dir,
             partial(_settled_apps, AppStore(settings.state_dir / "apps")),
             systemctl.show,
             processes,
             settings.watch_seconds,
+            apps.recovery.start,
         ),
         webhook=webhook,
     )

@@ -41,7 +41,9 @@ _IN_BETWEEN = frozenset({AppState.STARTING, AppState.RESTARTING, AppState.STOPPI
 
 @dataclass(frozen=True)
 class Observation:
-    """One subject at one look. `restarts` is how often systemd has started it again by itself."""
+    """One subject at one look. `restarts` is how often systemd has started it again by itself; `is_unit_lost` that its
+    unit has no file any more, though it may run.
+    """
 
     subject: SubjectKind
     name: str
@@ -51,6 +53,7 @@ class Observation:
     pid: int | None = None
     restarts: int = 0
     detail: str = ""
+    is_unit_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ def trouble_of(now: Observation) -> EventKind | None:
         return EventKind.ZOMBIE
     if not has_unit and not now.is_found:
         return EventKind.UNIT_MISSING if now.subject is SubjectKind.APP else EventKind.GONE
+    if now.is_unit_lost and now.subject is SubjectKind.APP:
+        return EventKind.UNIT_MISSING
     return None
 
 

@@ -35,12 +35,13 @@ def build_monitor(
     show: Show,
     processes: AppProcesses,
     look_seconds: float,
+    settle: Callable[[], object],
 ) -> Monitor:
-    """Given where state is kept, what apps there are, who asks systemd, who finds processes and how often to look,
-    return the monitor. It does not look before `watcher.start()`.
+    """Given where state is kept, what apps there are, who asks systemd, who finds processes, how often to look and who
+    settles what was left half-done, return the monitor. It does not look before `watcher.start()`.
     """
     chosen = MonitoredStore(state_dir)
     observer = Observer(configs, lambda: chosen.chosen, show, processes)
     events = event_log(state_dir)
-    watcher = Watcher(observer, events, RestartCounts(state_dir), look_seconds)
+    watcher = Watcher(observer, events, RestartCounts(state_dir), look_seconds, settle)
     return Monitor(processes, chosen, observer, events, watcher, UsageMeter())

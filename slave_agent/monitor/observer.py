@@ -84,6 +84,7 @@ def observation(subject: SubjectKind, name: str, pid: int | None, status: Servic
         pid=pid,
         restarts=0 if status is None else status.restarts,
         detail="" if status is None else detail_of(status, pid),
+        is_unit_lost=status is not None and status.is_without_file,
     )
 
 
@@ -94,5 +95,7 @@ def detail_of(status: ServiceStatus, pid: int | None) -> str:
         how = f", ended by signal {status.signal}"
     elif status.exit_code:
         how = f", ended with exit code {status.exit_code}"
+    if status.is_without_file and status.state is not UnitState.NOT_FOUND:
+        how += ", without its unit file"
     process = "no process was found" if pid is None else f"process {pid} was found"
     return f"{status.unit} is {status.state.value}{how}; {process}"

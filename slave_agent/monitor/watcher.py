@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Given who looks, where events go, the restarts counted so far and the seconds between looks. `start` begins,
-    `stop` ends; `look` is one round, for tests and for whoever wants to know now.
+    """Given who looks, where events go, the restarts counted so far, the seconds between looks, and who settles what
+    was left half-done. `start` begins, `stop` ends; `look` is one round, for tests and for whoever wants to know now.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class Watcher:
         events: JsonLines,
         counts: RestartCounts,
         seconds: float = LOOK_SECONDS,
+        settle: Callable[[], object] = lambda: None,
     ) -> None:
+        self._settle = settle
         self._observe = observe
         self._events = events
         self._seconds = seconds
@@ -51,6 +53,7 @@ class Watcher:
 
     def look(self) -> None:
         """Look once. What keeps it from looking is logged once, and no subject is judged by it."""
+        self._settle()
         try:
             seen = self._observe()
         except (AgentError, SystemdError) as error:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
+from slave_agent.orchestrator.editing import ENVIRONMENT
 from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
-from slave_agent.orchestrator.errors import NoSuchApp
+from slave_agent.orchestrator.errors import NoSuchApp, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.recovery import Recovery
@@ -21,7 +22,7 @@ from slave_agent.orchestrator.turns import Turns
 from slave_agent.orchestrator.unit_text import unit_file_state
 from slave_agent.privilege import Privilege
 from slave_agent.systemd.parser import ServiceStatus
-from slave_agent.systemd.service_config import APP_NAME, ServiceConfig
+from slave_agent.systemd.service_config import APP_NAME, FieldProblem, ServiceConfig
 from slave_agent.systemd.states import UnitState
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd.unit_files import UnitFileState
@@ -106,7 +107,7 @@ class AppManager:
 
     def stop(self, name: str) -> JsonObject:
         """Given an app's name, have no process of it run. Raises NoSuchApp, TooSoon, AppError."""
-        return self._operate(name, lambda config: self._lifecycle.stop(config.name))
+        return self._operate(name, lambda config: self._lifecycle.stop(config.name), needs_unit=False)
 
     def enable(self, name: str) -> JsonObject:
         """Given an app's name, have it begin at boot. Raises NoSuchApp, TooSoon, AppError."""
@@ -114,7 +115,7 @@ class AppManager:
 
     def disable(self, name: str) -> JsonObject:
         """Given an app's name, have it not begin at boot. Raises NoSuchApp, TooSoon, AppError."""
-        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, False))
+        return self._operate(name, lambda config: self._lifecycle.set_enabled(config.name, False), needs_unit=False)
 
     def edit(self, name: str, order: EditOrder) -> tuple[JsonObject, Edited]:
         """Given an app's name and what shall change, change it; return its AppStatus and what was done.
@@ -124,29 +125,41 @@ class AppManager:
         with self._turns.turn(name):
             self.recovery.settle(name)
             record = self.record(name)
+            self._refuse_lost_environment(record, order.fields.get(ENVIRONMENT))
             plan = self._editor.plan(record, order)
             if not order.is_dry_run:
                 self._turns.claim(name)
             edited = self._editor.carry_out(plan, order)
             return self.status(name), edited
 
-    def _operate(self, name: str, act: Callable[[ServiceConfig], ServiceStatus]) -> JsonObject:
+    def _operate(self, name: str, act: Callable[[ServiceConfig], ServiceStatus], needs_unit: bool = True) -> JsonObject:
         self.record(name)
         self._turns.claim(name)
         with self._turns.turn(name):
             self.recovery.settle(name)
             record = self.record(name)
-            self._write_missing_unit(record)
+            if needs_unit:
+                self._write_missing_unit(record)
             act(record.config)
             return self.status(name)
 
     def _write_missing_unit(self, record: AppRecord) -> None:
-        """A unit that was removed by hand is written again by the next operation; its environment if that is left."""
+        """A unit that was removed by hand is written again by what needs it, if its environment is left."""
         if self._privilege.look(record.name).file is not UnitFileState.MISSING:
             return
+        self._refuse_lost_environment(record, {})
         _log.warning("the unit of %s was removed by hand: it is written again", record.name)
         self._privilege.install(record.document, keep_environment=True)
         self._lifecycle.set_enabled(record.name, True)
+
+    def _refuse_lost_environment(self, record: AppRecord, patch: object) -> None:
+        """Values that a hand has removed are known to nobody here: without them the app would be another one."""
+        left = self._privilege.look(record.name).environment_names if record.environment_names else ()
+        lost = set(record.environment_names) - set(left) - set(patch if isinstance(patch, dict) else ())
+        if lost:
+            told = f"removed by hand, its values are not known any more: {', '.join(sorted(lost))}"
+            hint = "PATCH with each of these names and its value; null leaves one out."
+            raise WrongFields([FieldProblem(ENVIRONMENT, told, hint)])
 
     def _documents(self, records: Sequence[AppRecord]) -> list[JsonObject]:
         pairs = [(record, record.config) for record in records]

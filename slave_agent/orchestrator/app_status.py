@@ -83,7 +83,7 @@ def problem_with(seen: AppSeen) -> str | None:
     """Given all that is known of an app, return in what the record and the machine differ, or None."""
     if seen.record.phase is not AppPhase.REGISTERED:
         return _AT_WORK[seen.record.phase]
-    if seen.unit.state is UnitState.NOT_FOUND or seen.file is UnitFileState.MISSING:
+    if seen.unit.is_without_file or seen.file is UnitFileState.MISSING:
         return REMOVED_BY_HAND
     if seen.unit.state is UnitState.UNKNOWN:
         return _SILENT

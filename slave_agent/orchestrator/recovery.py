@@ -35,30 +35,52 @@ class Recovery:
         self._lifecycle = lifecycle
         self._turns = turns
         self._sleep = sleep
+        self._at_work = threading.Lock()
+        self._told: dict[str, str] = {}
 
     def start(self) -> None:
-        """Settle everything in a thread of its own: who gives orders may be slow to answer, the server must not be."""
-        if any(record.phase is not AppPhase.REGISTERED for record in self._store.all()):
+        """Settle what nobody works on, in a thread of its own: who gives orders may be slow to answer, the server must
+        not be. Repeating it is fine.
+        """
+        if self._left() and not self._at_work.locked():
             threading.Thread(target=self.run, name="app-recovery", daemon=True).start()
 
     def run(self) -> None:
         """Settle every app that somebody left half-done. What fails stays written down: the next operation on the app,
-        or the next start of the agent, tries again.
+        or the next time this is asked, tries again.
         """
-        for record in self._store.all():
-            if record.phase is AppPhase.REGISTERED:
-                continue
+        if not self._at_work.acquire(blocking=False):
+            return
+        try:
+            self._settle_all()
+        finally:
+            self._at_work.release()
+
+    def _left(self) -> list[AppRecord]:
+        """The half-done apps that nobody is at work on."""
+        half_done = (record for record in self._store.all() if record.phase is not AppPhase.REGISTERED)
+        return [record for record in half_done if not self._turns.is_taken(record.name)]
+
+    def _settle_all(self) -> None:
+        for record in self._left():
             for _ in range(_TRIES):
                 try:
                     with self._turns.turn(record.name):
                         self.settle(record.name)
+                    self._told.pop(record.name, None)
                     break
                 except (PrivilegeUnavailable, TooSoon) as error:
-                    _log.warning("the app %s can't be settled yet: %s", record.name, error)
+                    self._tell(record.name, error)
                     self._sleep(_PAUSE_SECONDS)
                 except AgentError as error:
-                    _log.error("the app %s could not be settled: %s", record.name, error)
+                    self._tell(record.name, error)
                     break
+
+    def _tell(self, name: str, error: AgentError) -> None:
+        """Say once, not at every try, why an app can't be settled: a full disk may stay full for days."""
+        if self._told.get(name) != str(error):
+            _log.warning("the app %s can't be settled yet: %s", name, error)
+        self._told[name] = str(error)
 
     def settle(self, name: str) -> None:
         """Given an app whose turn it is, settle it if it is half-done. Raises AgentError; then it stays as it is."""

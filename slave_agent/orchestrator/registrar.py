@@ -12,7 +12,7 @@ from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from slave_agent.orchestrator.editing import presentable
 from slave_agent.orchestrator.editor import forget_former
-from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, WrongFields
+from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, RecordNotKept, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
@@ -78,9 +78,15 @@ class Registrar:
             if record is None and not is_installed and name not in self._store.names():
                 raise NoSuchApp(name)
             self._turns.claim(name)
+            self._privilege.look(name)  # who does not answer shall not leave it half-done
             if record is not None:
-                self._store.write(record.in_phase(AppPhase.REMOVING))
-            self._privilege.remove(name)
+                self._write_down(record.in_phase(AppPhase.REMOVING))
+            try:
+                self._privilege.remove(name)
+            except AgentError:
+                if record is not None and self._is_whole(name):
+                    self._write_down(record)
+                raise
             self._store.delete(name)
             _log.info("app %s removed", name)
 
@@ -107,6 +113,21 @@ class Registrar:
 
     def _is_installed(self, name: str) -> bool:
         return self._privilege.look(name).file in (UnitFileState.UNTOUCHED, UnitFileState.EDITED)
+
+    def _write_down(self, record: AppRecord) -> None:
+        """A full disk is no reason to keep what somebody wants to remove."""
+        try:
+            self._store.write(record)
+        except RecordNotKept as error:
+            _log.error("the phase of %s is not written down: %s", record.name, error)
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a removal that failed has not begun: one that has is noted by whoever does it."""
+        try:
+            seen = self._privilege.look(name)
+        except AgentError:
+            return False
+        return seen.file is not UnitFileState.MISSING and not seen.has_previous
 
     def _undo(self, name: str) -> None:
         """Remove what a failed register has made. If even that fails the record stays: the next start tries again."""

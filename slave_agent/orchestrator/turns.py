@@ -29,6 +29,11 @@ class Turns:
         if seconds > 0:
             raise TooSoon(name, seconds)
 
+    def is_taken(self, name: str) -> bool:
+        """Whether somebody is at work on an app, or waits for it."""
+        with self._guard:
+            return name in self._queues
+
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
         """A block in which nobody else changes this app. Raises TooSoon where somebody waits for it already."""

@@ -27,6 +27,8 @@ Document = Mapping[str, Any]
 HostCheck = Callable[[ServiceConfig, Account], "tuple[list[FieldProblem], Optional[str]]"]
 # Looks, as the app's user, at nothing but who could have changed what will run.
 PathCheck = Callable[[ServiceConfig, Account], "list[FieldProblem]"]
+# Whether a process of a unit listens on a port.
+PortHolder = Callable[[str, int], bool]
 # Targets that are there to be wanted; nothing is started by them that an administrator did not ask for.
 WANTED_BY_ANYBODY = (
     "network.target",
@@ -38,11 +40,19 @@ WANTED_BY_ANYBODY = (
 
 
 class AppChecks:
-    """Given the files of apps, systemctl, and the two looks at the host."""
+    """Given the files of apps, systemctl, the two looks at the host, and who knows what listens."""
 
-    def __init__(self, files: UnitFiles, systemctl: Systemctl, host_check: HostCheck, path_check: PathCheck) -> None:
+    def __init__(
+        self,
+        files: UnitFiles,
+        systemctl: Systemctl,
+        host_check: HostCheck,
+        path_check: PathCheck,
+        holds_port: PortHolder,
+    ) -> None:
         self._files, self._systemctl = files, systemctl
         self._host_check, self._path_check = host_check, path_check
+        self._holds_port = holds_port
 
     def check(self, document: Document, keep_environment: bool) -> tuple[list[FieldProblem], Optional[str]]:
         """Return every problem with an app on this host, and its interpreter if it was found."""
@@ -79,13 +89,20 @@ class AppChecks:
             raise Refused("The app may not be started.", "Put right what is named.", problems)
 
     def _without_own_port(self, config: ServiceConfig) -> ServiceConfig:
-        """A running app holds its own port: that is no reason against changing it."""
-        if config.port is None or self._files.state(config.name) is not UnitFileState.UNTOUCHED:
+        """A running app holds its own port, whatever a hand did to its unit: that is no reason against changing it."""
+        if config.port is None:
             return config
-        now = parse_unit(self._files.unit_text(config.name) or "")
         status = self._systemctl.show([config.unit]).get(config.unit)
-        is_running = status is not None and status.state not in STOPPED
-        return replace(config, port=None) if is_running and now.port == config.port else config
+        if status is None or status.state in STOPPED:
+            return config
+        is_own = self._written_port(config.name) == config.port or self._holds_port(config.unit, config.port)
+        return replace(config, port=None) if is_own else config
+
+    def _written_port(self, name: str) -> Optional[int]:
+        """The port in the app's unit, if that is as it was written."""
+        if self._files.state(name) is not UnitFileState.UNTOUCHED:
+            return None
+        return parse_unit(self._files.unit_text(name) or "").port
 
     def _wanted(self, config: ServiceConfig) -> list[FieldProblem]:
         """An app may wait for any unit, but have none started that does not run or start at boot by itself: else it

@@ -88,13 +88,15 @@ class KeptApps:
         note = self.files.note(name)
         if note is None:
             return
-        if note.stage is Stage.REMOVING or note.unit is None:
+        was_there = note.unit is not None or note.environment is not None  # the environment alone: a hand took the unit
+        leaves_nothing = note.stage is Stage.REMOVING or not was_there
+        if leaves_nothing:
             self._stop_for_good(name)
             self.files.delete(name)
         else:
             self.files.write(name, note.unit, note.environment)
         self.systemctl.daemon_reload()
-        if note.stage is Stage.REMOVING or note.unit is None:
+        if leaves_nothing:
             self.systemctl.act(UnitVerb.RESET_FAILED, unit_name(name))
         self.files.forget(name)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import shutil
 from typing import Any, Optional
 
-from slave_agent.systemd.app_checks import AppChecks, Document, HostCheck, PathCheck
+from slave_agent.systemd.app_checks import AppChecks, Document, HostCheck, PathCheck, PortHolder
 from slave_agent.systemd.app_place import AppPlace
 from slave_agent.systemd.environment_file import render_environment
 from slave_agent.systemd.errors import Refused, SystemdError
 from slave_agent.systemd.kept_apps import KeptApps
+from slave_agent.systemd.port_holders import holds_port
 from slave_agent.systemd.service_config import (
     FieldProblem,
     config_from,
@@ -20,7 +21,9 @@ from slave_agent.systemd.service_config import (
 from slave_agent.systemd.service_generator import Placement, render_unit
 from slave_agent.systemd.states import UnitVerb
 from slave_agent.systemd.systemctl import Finished, Systemctl
-from slave_agent.systemd.unit_files import OURS, Stage
+from slave_agent.systemd.unit_files import OURS, Stage, UnitFileState
+
+ENDING = (UnitVerb.STOP, UnitVerb.DISABLE)
 
 
 class AppOperations(KeptApps):
@@ -28,9 +31,16 @@ class AppOperations(KeptApps):
     raises SystemdError: Refused (with the fields to blame), Busy, or that systemd did not do its part.
     """
 
-    def __init__(self, place: AppPlace, systemctl: Systemctl, host_check: HostCheck, path_check: PathCheck) -> None:
+    def __init__(
+        self,
+        place: AppPlace,
+        systemctl: Systemctl,
+        host_check: HostCheck,
+        path_check: PathCheck,
+        port_holder: PortHolder = holds_port,
+    ) -> None:
         super().__init__(place, systemctl)
-        self._checks = AppChecks(self.files, systemctl, host_check, path_check)
+        self._checks = AppChecks(self.files, systemctl, host_check, path_check, port_holder)
 
     def check(self, document: Document, keep_environment: bool = False) -> tuple[list[FieldProblem], Optional[str]]:
         """Return every problem with an app on this host, and its interpreter if it was found. Writes nothing."""
@@ -58,14 +68,23 @@ class AppOperations(KeptApps):
         """Have systemd do something with an app's unit and return how systemctl ended: a non-zero exit is data.
 
         Start and restart look again at who could have changed what will run, and clear the count of failed starts.
+        Stop and disable need no unit file: a hand may have taken it while the app runs.
         """
         with self.working_on(name) as known:
+            if verb in ENDING and self.files.state(known) is UnitFileState.MISSING:
+                return self._end_without_file(verb, known)
             if self.files.state(known) not in OURS:
                 raise Refused(f"There is no app {known} of D8's here.", "Register it first.")
             if verb in (UnitVerb.START, UnitVerb.RESTART):
                 self._checks.refuse_what_may_not_start(known)
                 self.systemctl.act(UnitVerb.RESET_FAILED, unit_name(known))
             return self.systemctl.act(verb, unit_name(known))
+
+    def _end_without_file(self, verb: UnitVerb, name: str) -> Finished:
+        self.refuse_foreign(name)
+        if verb is UnitVerb.DISABLE:  # systemctl does not know a unit without a file, the link would start it again
+            self.place.boot_link(name).unlink(missing_ok=True)
+        return self.systemctl.act(verb, unit_name(name))
 
     def _try(self, name: str, unit: str) -> None:
         """Have systemd read the unit apart, before it is where it counts. Raises SystemdError for what it finds."""

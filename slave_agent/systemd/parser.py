@@ -63,6 +63,11 @@ class ServiceStatus:
     fragment_path: Optional[str] = None
     needs_reload: bool = False
 
+    @property
+    def is_without_file(self) -> bool:
+        """Whether systemd found no file for it, be it that it runs nevertheless."""
+        return self.state is UnitState.NOT_FOUND or self.load_state == "not-found"
+
 
 def parse_show(text: str) -> dict[str, ServiceStatus]:
     """Given the output of `systemctl show` for any number of units, return the status of each by its name."""

@@ -41,7 +41,7 @@ def _process(folder: Path, pid: int) -> Iterator[dict[str, Any]]:
         "working_dir": _link(folder / "cwd"),
         "executable": executable,
         "arguments": arguments,
-        "unit": _unit((folder / "cgroup").read_text(encoding="utf-8", errors="replace")),
+        "unit": unit_in((folder / "cgroup").read_text(encoding="utf-8", errors="replace")),
     }
 
 
@@ -65,8 +65,8 @@ def _user(user_id: int) -> str:
         return str(user_id)
 
 
-def _unit(cgroup: str) -> Optional[str]:
-    """The innermost service that a process belongs to, from /proc/PID/cgroup."""
+def unit_in(cgroup: str) -> Optional[str]:
+    """Given the text of /proc/PID/cgroup, return the innermost service that the process belongs to."""
     for line in cgroup.splitlines():
         if line.startswith("0::") or ":name=systemd:" in line:
             services = SERVICE.findall(line)

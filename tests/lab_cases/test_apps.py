@@ -101,14 +101,15 @@ def test_an_app_that_keeps_ending_is_given_up_by_systemd_and_start_says_why(slav
 
 
 def test_a_unit_changed_by_hand_is_reported_and_written_again_by_a_change(slave: AppSlave) -> None:
-    slave.done("POST", "/api/apps/register", python(slave), 201)
-    unit = "/etc/systemd/system/d8-app-worker.service"
+    first = slave.done("POST", "/api/apps/register", node(slave), 201)
+    unit = "/etc/systemd/system/d8-app-shop.service"
     written = slave.host.read_text(unit)
     slave.host.run(f"sed -i 's/^Restart=.*/Restart=no/' {unit} && systemctl daemon-reload")
-    assert "changed by hand" in slave.status("worker")["problem"]
-    slave.done("PATCH", "/api/apps/worker", {})
+    assert "changed by hand" in slave.status("shop")["problem"]
+    slave.done("PATCH", "/api/apps/shop", {})
     assert slave.host.read_text(unit) == written
-    assert slave.status("worker")["problem"] is None
+    seen = slave.status("shop")
+    assert (seen["problem"], seen["status"], seen["pid"]) == (None, "running", first["pid"])
 
 
 def test_a_unit_removed_by_hand_is_reported_and_written_again_by_a_restart(slave: AppSlave) -> None:
@@ -117,6 +118,33 @@ def test_a_unit_removed_by_hand_is_reported_and_written_again_by_a_restart(slave
     slave.host.run("systemctl daemon-reload")
     seen = slave.status("shop")
     assert seen["state"] == "not-found" and "removed by hand" in seen["problem"]
+    assert slave.done("POST", "/api/apps/shop/restart")["status"] == "running"
+    again = slave.status("shop")
+    assert (again["problem"], again["enabled"]) == (None, True)
+    eventually(lambda: slave.asks_app(3100, "/environment")["GREETING"].startswith("hola"), "its environment")
+
+
+def test_a_unit_removed_by_hand_while_its_app_runs_on_its_port_keeps_nobody_out(slave: AppSlave) -> None:
+    first = slave.done("POST", "/api/apps/register", node(slave), 201)
+    unit = "/etc/systemd/system/d8-app-shop.service"
+    removing = f"rm {unit} && systemctl daemon-reload"
+    slave.host.run(removing)
+    seen = slave.status("shop")
+    assert (seen["status"], seen["pid"]) == ("running", first["pid"]) and "removed by hand" in seen["problem"]
+
+    def is_told() -> bool:
+        return any(event["kind"] == "unit-missing" for event in slave.done("GET", "/api/events")["events"])
+
+    eventually(is_told, "the event of the missing unit", 120)
+    slave.done("PATCH", "/api/apps/shop", {"tasks": 60})
+    seen = slave.status("shop")
+    assert (seen["problem"], seen["pid"]) == (None, first["pid"])
+    slave.host.run(removing)
+    assert slave.done("POST", "/api/apps/shop/disable")["enabled"] is False
+    assert slave.done("POST", "/api/apps/shop/stop")["pid"] is None
+    assert slave.host.run(f"test -e {unit}", check=False).exit_code != 0
+    assert slave.done("POST", "/api/apps/shop/start")["status"] == "running"
+    slave.host.run(removing)
     assert slave.done("POST", "/api/apps/shop/restart")["status"] == "running"
     again = slave.status("shop")
     assert (again["problem"], again["enabled"]) == (None, True)

@@ -48,7 +48,7 @@ class UnitsInMemory(Systemctl):
 
     def act(self, verb: UnitVerb, unit: str) -> Ended:
         self.orders.append((verb.value, unit))
-        if unit not in self.loaded:
+        if unit not in self.loaded and not (verb is UnitVerb.STOP and unit in self.running):
             return Ended(5, stderr=f"Unit {unit} not loaded.")
         if verb in (UnitVerb.START, UnitVerb.RESTART):
             self.running.add(unit)
@@ -72,25 +72,28 @@ class UnitsInMemory(Systemctl):
     def _status(self, unit: str) -> ServiceStatus:
         if unit in self.elsewhere:
             return ServiceStatus(unit, UnitState.ACTIVE, fragment_path=self.elsewhere[unit])
-        if unit not in self.loaded:
-            return ServiceStatus(unit, UnitState.NOT_FOUND)
+        if unit not in self.loaded:  # one whose file is gone runs on
+            state = UnitState.ACTIVE if unit in self.running else UnitState.NOT_FOUND
+            return ServiceStatus(unit, state, load_state="not-found")
         state = UnitState.ACTIVE if unit in self.running else UnitState.INACTIVE
         return ServiceStatus(unit, state, enabled=unit in self.enabled, fragment_path=str(self.folder / unit))
 
 
 @dataclass
 class AppHost:
-    """A host with its folders below `tree`. `seen` is what the next looks at it find."""
+    """A host with its folders below `tree`. `listening` says which unit has a port."""
 
     tree: Path
     problems: list[FieldProblem] = field(default_factory=list)
     path_problems: list[FieldProblem] = field(default_factory=list)
     looked_at: list[ServiceConfig] = field(default_factory=list)
+    programs_looked_at: list[str | None] = field(default_factory=list)
+    listening: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.place = AppPlace(True, self.tree / "units", self.tree / "apps", self.tree / "apps/locks", None)
         self.units = UnitsInMemory(self.place.units)
-        self.operations = AppOperations(self.place, self.units, self._look, self._look_at_path)
+        self.operations = AppOperations(self.place, self.units, self._look, self._look_at_path, self._holds_port)
 
     def document(self, name: str = "shop", **fields: object) -> dict[str, object]:
         """An app's document that has nothing wrong with it."""
@@ -107,6 +110,14 @@ class AppHost:
         """Every file there is, by its path below the tree."""
         return {str(path.relative_to(self.tree)) for path in self.tree.rglob("*") if path.is_file()}
 
+    def by_hand(self, name: str = "shop") -> None:
+        """Remove an app's unit file and have systemd notice."""
+        self.place.unit(name).unlink()
+        self.units.daemon_reload()
+
+    def _holds_port(self, unit: str, port: int) -> bool:
+        return self.listening.get(port) == unit
+
     def _look(self, config: ServiceConfig, account: Account) -> tuple[list[FieldProblem], str | None]:
         assert account.name == config.user
         self.looked_at.append(config)
@@ -114,4 +125,5 @@ class AppHost:
 
     def _look_at_path(self, config: ServiceConfig, account: Account) -> list[FieldProblem]:
         assert account.name == config.user
+        self.programs_looked_at.append(config.interpreter)
         return self.path_problems

@@ -29,6 +29,8 @@ class MachineInMemory:
     """Privilege and systemctl in one."""
 
     units: dict[str, Unit] = field(default_factory=dict)
+    left: dict[str, dict[str, str]] = field(default_factory=dict)  # environments of units that a hand removed
+    running: dict[str, ServiceStatus] = field(default_factory=dict)  # what runs on without its unit's file
     previous: dict[str, Unit | None] = field(default_factory=dict)
     fates: dict[str, int | None] = field(default_factory=dict)
     host_problems: list[FieldProblem] = field(default_factory=list)
@@ -38,6 +40,8 @@ class MachineInMemory:
     dies_at: str | None = None  # the agent is killed before this is done
     is_dead: bool = False
     is_silent: bool = False
+    refuses_removal: bool = False  # before it has changed anything
+    breaks_removal: bool = False  # half-way
     is_user: bool = False
 
     # --- systemctl ---
@@ -48,9 +52,19 @@ class MachineInMemory:
 
     def _status(self, unit: str) -> ServiceStatus:
         name = app_name_of(unit)
+        if name in self.running:
+            return self.running[name]
         if name not in self.units:
             return ServiceStatus(unit, UnitState.NOT_FOUND, load_state="not-found")
         return self.units[name].status
+
+    def remove_by_hand(self, name: str, with_environment: bool = False, is_running: bool = True) -> None:
+        """Delete an app's unit file and have systemd notice; what runs runs on."""
+        unit = self.units.pop(name)
+        if not with_environment:
+            self.left[name] = unit.environment
+        if is_running:
+            self.running[name] = replace(unit.status, load_state="not-found", enabled=False)
 
     # --- privilege ---
 
@@ -64,9 +78,11 @@ class MachineInMemory:
         before = self.units.get(name)
         self.previous[name] = replace(before) if before else None
         patch = document.get("environment") or {}
-        environment = {**(before.environment if before and keep_environment else {}), **patch}
+        kept = before.environment if before else self.left.pop(name, {})
+        environment = {**(kept if keep_environment else {}), **patch}
         environment = {key: value for key, value in environment.items() if value is not None}
-        status = before.status if before else ServiceStatus(unit_name(name), UnitState.INACTIVE, load_state="loaded")
+        stopped = ServiceStatus(unit_name(name), UnitState.INACTIVE)
+        status = before.status if before else replace(self.running.pop(name, stopped), load_state="loaded")
         self.units[name] = Unit(dict(document), environment, status)
         return InstallAnswer(unit_name(name), "/usr/bin/node", tuple(sorted(environment)))
 
@@ -87,11 +103,22 @@ class MachineInMemory:
 
     def remove(self, name: str) -> bool:
         self._hear("remove", name)
+        if self.refuses_removal:
+            raise PrivilegeUnavailable("no space left", "Make room.")
+        if self.breaks_removal:
+            self.previous[name] = self.units.get(name)
+            raise PrivilegeUnavailable("no space left", "Make room.")
         self.previous.pop(name, None)
+        self.left.pop(name, None)
+        self.running.pop(name, None)
         return self.units.pop(name, None) is not None
 
     def act(self, verb: UnitVerb, name: str) -> UnitOutcome:
         self._hear(verb.value, name)
+        if name not in self.units and verb in (UnitVerb.STOP, UnitVerb.DISABLE):
+            if verb is UnitVerb.STOP:
+                self.running.pop(name, None)
+            return UnitOutcome(verb is UnitVerb.STOP, "")
         if name not in self.units:
             raise OperationRefused(f"there is no app {name}")
         unit = self.units[name]
@@ -99,9 +126,12 @@ class MachineInMemory:
         return UnitOutcome(True, "")
 
     def look(self, name: str) -> UnitLook:
+        if self.is_silent:
+            raise PrivilegeUnavailable("root's helper does not answer", "Try again.")
         unit = self.units.get(name)
         state = UnitFileState.UNTOUCHED if unit else UnitFileState.MISSING
-        return UnitLook(state, tuple(sorted(unit.environment)) if unit else (), name in self.previous)
+        environment = unit.environment if unit else self.left.get(name, {})
+        return UnitLook(state, tuple(sorted(environment)), name in self.previous)
 
     def _after(self, verb: UnitVerb, unit: Unit) -> ServiceStatus:
         if verb in (UnitVerb.ENABLE, UnitVerb.DISABLE):

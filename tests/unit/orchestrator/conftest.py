@@ -73,7 +73,7 @@ class Slave:
     def again(self) -> None:
         self.machine.is_dead, self.machine.dies_at = False, None
         self.store = AppStore(self.folder / "apps")
-        turns = Turns(self.clock.now)
+        turns = self.turns = Turns(self.clock.now)
         clock = Clock(self.clock.now, self.clock.sleep)
         machine: Any = self.machine
         log: Any = self.log

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from slave_agent.errors import PrivilegeUnavailable
+from slave_agent.orchestrator import app_store
+from slave_agent.orchestrator.app_status import REMOVED_BY_HAND
 from slave_agent.orchestrator.editor import EditOrder
 from slave_agent.orchestrator.errors import AgentStops, DidNotStayUp, NameTaken, NoSuchApp, TooSoon, WrongFields
 from slave_agent.states import AppPhase
@@ -167,11 +172,43 @@ def test_a_start_that_fails_says_why_and_keeps_the_app(registered: Slave) -> Non
 
 
 def test_a_unit_removed_by_hand_is_reported_and_written_again_by_the_next_operation(registered: Slave) -> None:
-    del registered.machine.units["shop"]
+    registered.machine.remove_by_hand("shop", is_running=False)
     seen = registered.apps.status("shop")
     assert seen["state"] == "not-found" and "removed by hand" in seen["problem"]
     assert registered.apps.restart("shop")["state"] == "active"
     assert registered.apps.status("shop")["problem"] is None
+    assert registered.machine.units["shop"].environment == DOCUMENT["environment"]
+
+
+def test_a_unit_removed_by_hand_while_its_app_runs_is_reported_and_stop_and_disable_write_no_unit(
+    registered: Slave,
+) -> None:
+    registered.machine.remove_by_hand("shop")
+    seen = registered.apps.status("shop")
+    assert (seen["state"], seen["problem"]) == ("active", REMOVED_BY_HAND)
+    assert registered.apps.disable("shop")["enabled"] is False
+    registered.wait()
+    stopped = registered.apps.stop("shop")
+    assert (stopped["pid"], stopped["state"]) == (None, "not-found")
+    assert "install shop" not in registered.machine.asked
+    registered.wait()
+    assert registered.apps.start("shop")["state"] == "active"
+    assert registered.apps.status("shop")["problem"] is None
+
+
+def test_an_environment_removed_by_hand_is_asked_for_and_not_left_out(registered: Slave) -> None:
+    registered.machine.remove_by_hand("shop", with_environment=True)
+    for operate in (registered.apps.start, registered.apps.restart, registered.apps.enable):
+        with pytest.raises(WrongFields, match="PORT, TOKEN") as refused:
+            operate("shop")
+        assert [problem.field for problem in refused.value.problems] == ["environment"]
+        registered.wait()
+    with pytest.raises(WrongFields, match="PORT"):
+        registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": "neu"}}))
+    assert "install shop" not in registered.machine.asked
+    registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": "neu", "PORT": None}}))
+    assert registered.machine.units["shop"].environment == {"TOKEN": "neu"}
+    assert registered.apps.record("shop").environment_names == ("TOKEN",)
 
 
 def test_a_silent_helper_is_told_and_the_record_stays(registered: Slave) -> None:
@@ -206,6 +243,58 @@ def test_a_killed_removal_is_finished(registered: Slave) -> None:
         registered.apps.unregister("shop")
     registered.again()
     registered.recovery.run()
+    assert registered.store.names() == [] and registered.machine.units == {}
+
+
+@pytest.mark.parametrize("fault", ["is_silent", "refuses_removal"])
+def test_a_removal_that_has_not_begun_leaves_the_app_as_it_was(registered: Slave, fault: str) -> None:
+    setattr(registered.machine, fault, True)
+    with pytest.raises(PrivilegeUnavailable):
+        registered.apps.unregister("shop")
+    setattr(registered.machine, fault, False)
+    assert registered.apps.record("shop").phase is AppPhase.REGISTERED
+    registered.recovery.run()
+    registered.wait()
+    assert registered.apps.restart("shop")["state"] == "active"
+
+
+def test_a_removal_that_failed_half_way_is_finished_without_anybody_asking(registered: Slave) -> None:
+    registered.machine.breaks_removal = True
+    with pytest.raises(PrivilegeUnavailable):
+        registered.apps.unregister("shop")
+    assert registered.apps.status("shop")["problem"] == "it is being removed"
+    registered.recovery.run()
+    assert registered.store.names() == ["shop"]
+    registered.machine.breaks_removal = False
+    registered.recovery.run()
+    assert registered.store.names() == [] and registered.machine.units == {}
+
+
+def test_what_somebody_works_on_is_not_settled(registered: Slave) -> None:
+    registered.store.write(registered.apps.record("shop").in_phase(AppPhase.REMOVING))
+    with registered.turns.turn("shop"):
+        registered.recovery.run()
+    assert registered.store.names() == ["shop"]
+    registered.recovery.run()
+    assert registered.store.names() == []
+
+
+def test_why_an_app_can_not_be_settled_is_said_once(registered: Slave, caplog: pytest.LogCaptureFixture) -> None:
+    registered.store.write(registered.apps.record("shop").in_phase(AppPhase.REMOVING))
+    registered.machine.refuses_removal = True
+    registered.recovery.run()
+    registered.recovery.run()
+    assert len([one for one in caplog.records if "can't be settled yet: no space left" in one.message]) == 1
+
+
+def test_an_app_is_removed_though_the_disk_of_its_record_is_full(
+    registered: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app_store, "write_atomically", full)
+    registered.apps.unregister("shop")
     assert registered.store.names() == [] and registered.machine.units == {}
 
 

@@ -55,6 +55,7 @@ def test_a_file_that_is_not_seen_is_missing_only_if_systemd_misses_it_too(unit: 
         (replace(SEEN, record=RECORD.in_phase(AppPhase.EDITING)), "being changed"),
         (replace(SEEN, unit=replace(ACTIVE, state=UnitState.NOT_FOUND)), "removed by hand"),
         (replace(SEEN, file=UnitFileState.MISSING), "removed by hand"),
+        (replace(SEEN, unit=replace(ACTIVE, load_state="not-found"), file=None), "removed by hand"),
         (replace(SEEN, file=UnitFileState.EDITED), "changed by hand"),
         (replace(SEEN, file=UnitFileState.FOREIGN), "another unit"),
         (replace(SEEN, unit=replace(ACTIVE, state=UnitState.UNKNOWN)), "did not tell"),

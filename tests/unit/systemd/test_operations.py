@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -226,6 +227,73 @@ def test_a_running_app_may_keep_its_port(host: AppHost) -> None:
     host.operations.check(host.document(port=8123))
     host.operations.check(host.document(port=8124))
     assert [config.port for config in host.looked_at] == [8123, 8123, None, 8124]
+
+
+@pytest.mark.parametrize("hand", [AppHost.by_hand, lambda host: edit(host)], ids=["removed", "edited"])
+def test_a_running_app_keeps_its_port_whatever_a_hand_did_to_its_unit(
+    host: AppHost, hand: Callable[[AppHost], None]
+) -> None:
+    host.operations.install_unit(host.document(port=8123))
+    host.operations.act(UnitVerb.START, "shop")
+    hand(host)
+    host.looked_at.clear()
+    host.listening[8123] = "d8-app-other.service"
+    host.operations.check(host.document(port=8123))
+    host.listening[8123] = "d8-app-shop.service"
+    host.operations.check(host.document(port=8123))
+    host.operations.act(UnitVerb.STOP, "shop")
+    host.operations.check(host.document(port=8123))
+    assert [config.port for config in host.looked_at] == [8123, None, 8123]
+
+
+def edit(host: AppHost) -> None:
+    with (host.tree / UNIT).open("a") as unit:
+        unit.write("Nice=5\n")
+
+
+def test_stop_and_disable_need_no_unit_file(host: AppHost) -> None:
+    host.operations.install_unit(host.document(environment={"A": "1"}))
+    host.operations.act(UnitVerb.START, "shop")
+    link = host.place.boot_link("shop")
+    link.parent.mkdir()
+    link.symlink_to(host.place.unit("shop"))
+    host.by_hand()
+    host.operations.act(UnitVerb.DISABLE, "shop")
+    assert not link.is_symlink() and host.units.running == {"d8-app-shop.service"}
+    assert host.operations.act(UnitVerb.STOP, "shop").exit_code == 0
+    assert host.units.running == set() and UNIT not in host.files()
+    for verb in (UnitVerb.START, UnitVerb.RESTART, UnitVerb.ENABLE):
+        with pytest.raises(Refused, match="no app"):
+            host.operations.act(verb, "shop")
+
+
+def test_stop_leaves_a_unit_of_that_name_in_another_folder_alone(host: AppHost) -> None:
+    host.units.elsewhere["d8-app-shop.service"] = "/usr/lib/systemd/system/d8-app-shop.service"
+    for verb in (UnitVerb.STOP, UnitVerb.DISABLE):
+        with pytest.raises(Refused, match="/usr/lib/systemd"):
+            host.operations.act(verb, "shop")
+    assert host.units.orders == []
+
+
+def test_a_missing_unit_that_can_not_be_written_again_costs_no_environment(
+    host: AppHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.operations.install_unit(host.document(environment={"A": "1"}))
+    host.operations.forget_previous("shop")
+    host.by_hand()
+
+    def full(path: Path, text: str, mode: int) -> None:
+        if path == host.place.unit("shop"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole_files.write_whole(path, text, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unit_files, "write_whole", full)
+        with pytest.raises(OSError, match="No space"):
+            host.operations.install_unit(host.document(), keep_environment=True)
+    assert host.files() == {ENVIRONMENT}
+    host.operations.install_unit(host.document(), keep_environment=True)
+    assert host.operations.files.environment("shop") == {"A": "1"}
 
 
 def test_an_app_can_have_nothing_started_that_does_not_run_anyway(host: AppHost) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slave_agent.monitor.incidents import (
@@ -108,3 +110,10 @@ def test_what_is_no_trouble() -> None:
     assert trouble_of(seen(UP)) is None
     assert trouble_of(seen(UNMANAGED)) is EventKind.ZOMBIE
     assert trouble_of(seen(UNMANAGED, subject=SubjectKind.PROCESS)) is None
+
+
+def test_an_app_that_runs_without_its_unit_file_is_one_incident_until_the_file_is_back() -> None:
+    running = seen(UP)
+    lost = replace(running, is_unit_lost=True)
+    assert told(running, lost, lost, lost, running, running, running) == ["unit-missing", "recovered"]
+    assert told(*[replace(lost, subject=SubjectKind.PROCESS)] * 3) == []

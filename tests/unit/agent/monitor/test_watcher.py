@@ -79,3 +79,13 @@ def test_a_restart_before_the_first_look_or_while_the_agent_was_away_is_told_onc
     assert kinds(tmp_path) == ["restarted", "recovered"]
     watcher(tmp_path, lambda: [restarted(3)]).look()
     assert kinds(tmp_path) == ["restarted", "recovered", "restarted"]
+
+
+def test_what_was_left_half_done_is_settled_at_each_look(tmp_path: Path) -> None:
+    rounds: list[int] = []
+    one = Watcher(
+        lambda: [RUNNING], event_log(tmp_path), RestartCounts(tmp_path), settle=lambda: rounds.append(len(rounds))
+    )
+    one.look()
+    one.look()
+    assert rounds == [0, 1]
