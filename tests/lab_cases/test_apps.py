@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -13,17 +14,34 @@ from pathlib import Path
 
 import pytest
 
+from d8.masking import encodings_of
+from slave_agent.webhook import WebhookSecret, sign
 from tests.lab.lab import Lab
 from tests.support import app_cases
 from tests.support.app_slave import Answer, AppSlave, eventually, node, python
 from tests.support.master import Master
-from tests.support.random_requests import run_schemathesis
+from tests.support.random_requests import APP, WEBHOOK, run_schemathesis
 
 SLEEPER = "import signal\nsignal.pause()\n"
 SHIM = '#!/bin/sh\necho "$@" >> /var/lib/d8-agent/systemctl-runs\nexec /usr/bin/systemctl "$@"\n'
 DROP_IN = "[Service]\nEnvironment=PATH=/opt/shim:/usr/local/bin:/usr/bin:/bin\n"
 LOOKS = 10
 SEED = 20261122
+PLANTED = {"register": "planted-by-register-4711-aZ", "patch": "planted-by-patch-4712-aZ", "refused": "planted-0815-aZ"}
+# Runs on the host as root until it is ended: every command line that any process ever shows.
+WATCH = """
+import glob, os, sys, time
+seen = set()
+while not os.path.exists("/run/stop-watching"):
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as stream:
+                seen.add(stream.read())
+        except OSError:
+            pass
+    time.sleep(0.01)
+sys.stdout.buffer.write(b"\\n".join(seen))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +181,91 @@ def test_apps_are_started_side_by_side(slave: AppSlave) -> None:
     assert min(gaps) < 6, gaps
 
 
+# --- an order by webhook ---
+
+
+def test_a_signed_order_restarts_an_app_once(slave: AppSlave) -> None:
+    first = slave.done("POST", "/api/apps/register", python(slave, stabilisation_seconds=1), 201)
+    secret = WebhookSecret(WEBHOOK["secret"])
+    assert slave.done("PUT", "/api/agent/webhook", {"secret": secret.secret}) == {"enabled": True, "plain": False}
+    try:
+        order = {"action": "restart", "app_name": "worker"}
+        now = int(slave.host.run("date +%s").stdout)
+        headers = {
+            "webhook-id": "msg_restart",
+            "webhook-timestamp": str(now),
+            "webhook-signature": sign(secret, "msg_restart", now, json.dumps(order).encode()),
+        }
+        time.sleep(1.0)  # the second after register in which the app takes no other operation
+        answer = slave.call("POST", "/webhook/command", order, headers=headers)
+        assert (answer.status, answer.document.get("status")) == (200, "running"), answer
+        restarted = slave.status("worker")["pid"]
+        assert restarted not in (None, first["pid"])
+        assert slave.owner_of(first["pid"]) == "" and slave.owner_of(restarted) == slave.user
+        assert slave.call("POST", "/webhook/command", order, headers=headers).status == 409
+        assert slave.status("worker")["pid"] == restarted
+    finally:
+        slave.done("PUT", "/api/agent/webhook", {})
+
+
+# --- values of environments ---
+
+
+def files_with(slave: AppSlave, value: str) -> list[str]:
+    """Every file outside the app's own process that holds a value, in any encoding."""
+    places = f"/etc /opt /run /tmp /var /dev/shm {slave.home}"
+    looked = slave.host.run(
+        f"grep -rlaF --devices=skip -f - {places} 2>/dev/null", check=False, input="\n".join(encodings_of(value))
+    )
+    return sorted(looked.stdout.split())
+
+
+def test_values_of_an_environment_are_in_their_file_and_nowhere_else(slave: AppSlave) -> None:
+    kept = "/etc/d8-agent/apps/worker.env"
+    said: list[str] = []
+
+    def ask(method: str, path: str, document: object = None, status: int = 200) -> None:
+        answer = slave.patiently(method, path, document)
+        assert answer.status == status, (path, answer)
+        said.append(str(answer.document))
+
+    slave.host.run("rm -f /run/stop-watching")
+    watcher = slave.host.popen(["python3", "-c", WATCH])
+    values = {"SECRET": PLANTED["register"]}
+    ask("POST", "/api/apps/register", python(slave, environment=values, stabilisation_seconds=1), 201)
+    assert files_with(slave, PLANTED["register"]) == [kept], "and the search finds what is there"
+    ask("PATCH", "/api/apps/worker", {"environment": {"SECRET": PLANTED["patch"]}, "restart": True})
+    assert files_with(slave, PLANTED["register"]) == [], "a value that was replaced is gone"
+    assert files_with(slave, PLANTED["patch"]) == [kept]
+    wrong = {"BAD NAME": PLANTED["refused"], "GOOD": PLANTED["refused"] + "\x00"}
+    ask("PATCH", "/api/apps/worker", {"environment": wrong}, 422)
+    ask("POST", "/api/apps/register", python(slave, "other", environment=wrong), 422)
+    ask("POST", "/api/apps/worker/restart")
+    for path in ("", "/worker", "/worker/status", "/worker/logs"):
+        ask("GET", f"/api/apps{path}")
+    for path in ("/api/audit", "/api/events", "/api/processes", "/api/permissions", "/metrics"):
+        ask("GET", path)
+    ask("DELETE", "/api/apps/worker")
+    slave.host.run("touch /run/stop-watching")
+    watched, _ = watcher.communicate(timeout=60)
+
+    assert b"systemctl" in watched and b"worker.py" in watched, "the watcher saw the app come and go"
+    journal = slave.host.run("journalctl --no-pager -o export --all").stdout
+    assert "d8-app-worker" in journal
+    audit = slave.host.read_text("/var/lib/d8-agent/audit.jsonl")
+    assert "PATCH /api/apps/worker" in audit
+    for how, value in PLANTED.items():
+        assert files_with(slave, value) == [], how
+        for form in encodings_of(value):
+            for place, text in (
+                ("an answer", "\n".join(said)),
+                ("a command line", watched.decode(errors="replace")),
+                ("the journal", journal),
+                ("the audit log", audit),
+            ):
+                assert form not in text, f"the value of {how} is in {place}"
+
+
 # --- the agent is killed while it registers ---
 
 
@@ -298,8 +401,22 @@ def test_many_random_requests_from_the_openapi_meet_no_error_of_the_server(slave
 
 
 def fuzz(slave: AppSlave, folder: Path, examples: int) -> None:
-    done = run_schemathesis(
-        f"https://{slave.host.address}:7600/api/openapi.json", slave.token, slave.authority, folder, examples
-    )
+    slave.done("POST", "/api/apps/register", python(slave, APP, stabilisation_seconds=0.5), 201)
+    slave.done("PUT", "/api/agent/webhook", WEBHOOK)
+    began = slave.host.run("date '+%F %T'").stdout.strip()
+    openapi = slave.done("GET", "/api/openapi.json")
+    try:
+        done = run_schemathesis(
+            openapi, f"https://{slave.host.address}:7600", slave.token, slave.authority, folder, examples
+        )
+    finally:
+        slave.done("PUT", "/api/agent/webhook", {})
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     assert slave.call("GET", "/api/health").status == 200
+
+    def is_about_the_app(request: str) -> bool:
+        log = slave.host.run(["journalctl", "--no-pager", "-o", "cat", "-u", "d8-agent", "--since", began]).stdout
+        return any(f'"{request}" {status} ' in log for status in (200, 429))
+
+    for request in (f"GET /api/apps/{APP}/logs", f"PATCH /api/apps/{APP}", "POST /webhook/command"):
+        eventually(lambda request=request: is_about_the_app(request), f"{request} to be about the app")
