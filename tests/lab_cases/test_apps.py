@@ -160,7 +160,7 @@ def test_a_unit_removed_by_hand_while_its_app_runs_on_its_port_keeps_nobody_out(
     slave.host.run(removing)
     assert slave.done("POST", "/api/apps/shop/disable")["enabled"] is False
     assert slave.done("POST", "/api/apps/shop/stop")["pid"] is None
-    assert slave.host.run(f"test -e {unit}", check=False).exit_code != 0
+    assert slave.host.run(f"test -e {unit}", check=False).returncode != 0
     assert slave.done("POST", "/api/apps/shop/start")["status"] == "running"
     slave.host.run(removing)
     assert slave.done("POST", "/api/apps/shop/restart")["status"] == "running"
