@@ -18,6 +18,10 @@ FREE_SYSTEMCTL = (
 NO_FREE_SYSTEMCTL = "No rule of sudo lets anybody run systemctl as root without a password."
 ONLY_ROOT_READS = "Only root can read sudo's rules. The command shows those that name systemctl."
 LOOK_FOR_RULES = "sudo grep -rs 'NOPASSWD.*systemctl' /etc/sudoers /etc/sudoers.d"
+USER_OF_THEIR_OWN = (
+    "sudo useradd --create-home apps && echo apps | sudo tee -a /etc/d8-agent/app-users"
+    "   # a user of their own for apps"
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,24 @@ class HostView:
     has_manager: bool
     reads_journal: bool
     sees_processes: bool
+    is_contained: bool = False
+
+
+UNIT_FILES = Permission(
+    "unit-files",
+    False,
+    "this agent is in a container, which hides the host's unit files: an edit by hand is not seen",
+    "# Look on the host: systemctl cat 'd8-app-*'",
+    is_needed=False,
+)
 
 
 def system_report(
     settings: AgentSettings, view: HostView, helper: Permission, users: JsonObject, sudoers: JsonObject
 ) -> PermissionReport:
     """Given what was seen and what root's helper said of users and rules (empty if nothing), return the report."""
-    permissions = (helper, _users(users, helper.granted), *_common(settings, view))
+    hidden = (UNIT_FILES,) if view.is_contained else ()
+    permissions = (helper, _users(users, helper.granted), *_common(settings, view), *hidden)
     return PermissionReport(settings.scope.value, permissions, _sudoers(sudoers))
 
 
@@ -95,7 +110,11 @@ def _users(answer: JsonObject, is_helper_there: bool) -> Permission:
     users: list[Any] = answer.get("users", [])
     command = str(answer.get("command") or "echo USER | sudo tee -a /etc/d8-agent/app-users")
     if users:
-        return Permission("app-users", True, f"apps may run as: {', '.join(map(str, users))}")
+        detail = f"apps may run as: {', '.join(map(str, users))}"
+        near = answer.get("near_root") or {}
+        for user, way in near.items():
+            detail += f"; an app of {user} could become root through {way}"
+        return Permission("app-users", True, detail, USER_OF_THEIR_OWN if near else None)
     detail = "no user is listed that apps may run as" if is_helper_there else "not known without root's helper"
     return Permission("app-users", False, detail, command)
 

@@ -26,6 +26,7 @@ from slave_agent.systemd.systemctl import Systemctl
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 10.0
 _JOURNALS = (Path("/var/log/journal"), Path("/run/log/journal"))
+_MARKS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _NO_SERVICES = "this agent runs without systemd, so apps can't be services here"
 
 
@@ -63,6 +64,7 @@ def host_view(scope: Scope, run: Runner) -> HostView:
         has_manager=scope in (Scope.SYSTEM, Scope.USER) and run(manager, _LOOK_SECONDS).success,
         reads_journal=_reads_journal(),
         sees_processes=_sees_processes(),
+        is_contained=any(mark.exists() for mark in _MARKS_OF_A_CONTAINER),
     )
 
 
@@ -71,7 +73,7 @@ def _own_operations(settings: AgentSettings, run: Runner) -> AppOperations:
     place = user_place(home, settings.state_dir.parent / "etc")
 
     def look(config: ServiceConfig, account: Account) -> tuple[list[FieldProblem], str | None]:
-        return host_problems(config, account, run)
+        return host_problems(config, account, run, is_user=True)
 
     return AppOperations(place, Systemctl(run, is_user=True), look, path_problems)
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from slave_agent.activation.commands import Commands, Finished
 from slave_agent.privileged.as_user import call_as
+from slave_agent.privileged.near_root import users_near_root
 from slave_agent.systemd.accounts import Account, account_for, command_to_add, listed_users
 from slave_agent.systemd.app_place import SYSTEM_USERS, system_place
 from slave_agent.systemd.host_checks import host_problems, path_problems
@@ -88,10 +89,10 @@ def act(verb: UnitVerb) -> Callable[[str], Answer]:
 
 
 def users() -> Answer:
-    """The users on root's list that apps may really run as, and how another one gets there."""
+    """The users on root's list that apps may really run as, who of them is close to root, how another one gets in."""
     place = system_place()
     usable = [name for name in listed_users(SYSTEM_USERS) if account_for(place, name)[0] is not None]
-    return {"users": usable, "command": command_to_add("USER")}
+    return {"users": usable, "near_root": users_near_root(usable), "command": command_to_add("USER")}
 
 
 def scan_processes() -> Answer:

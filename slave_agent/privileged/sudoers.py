@@ -18,6 +18,7 @@ HARMLESS = frozenset(
 FIXED_WORD = re.compile(r"[A-Za-z0-9@_.:][A-Za-z0-9@_.:\\-]*\Z")
 NO_RULE = re.compile(r"(Defaults|User_Alias|Host_Alias|Runas_Alias|Cmnd_Alias|Cmd_Alias|[@#]include)", re.IGNORECASE)
 COMMAND_ALIAS = re.compile(r"(?:Cmnd|Cmd)_Alias\s+(.*)", re.IGNORECASE)
+USER_ALIAS = re.compile(r"User_Alias\s+(.*)", re.IGNORECASE)
 NO_PASSWORDS_AT_ALL = re.compile(r"Defaults.*!\s*authenticate", re.IGNORECASE)
 NEXT_HOST = re.compile(r"(?<!\\):\s*[^\s=:,()]+\s*=")
 RUN_AS = re.compile(r"\s*\(([^)]*)\)\s*")
@@ -36,6 +37,36 @@ def files_with_free_systemctl(texts: Mapping[str, str]) -> list[str]:
     return sorted(
         path for path, those in lines.items() if any(_is_free_rule(one, aliases, asks_nobody) for one in those)
     )
+
+
+def names_with_rules(texts: Mapping[str, str]) -> frozenset[str]:
+    """Given sudo's files by path, return whom their rules are for: users, `%groups`, `#ids`, ALL, through aliases too.
+
+    When in doubt, a name is among them.
+    """
+    lines = [line for text in texts.values() for line in rule_lines(text)]
+    aliases: dict[str, list[str]] = {}
+    for line in lines:
+        for definition in match[1].split(":") if (match := USER_ALIAS.match(line)) else ():
+            name, _, members = definition.partition("=")
+            aliases.setdefault(name.strip(), []).extend(_names(members))
+    found: set[str] = set()
+    waiting = [
+        name
+        for line in lines
+        if not NO_RULE.match(line) and "=" in line
+        for name in _names(re.sub(r"\S*\s*\Z", "", line.partition("=")[0].rstrip()))
+    ]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += aliases.get(name, [])
+    return frozenset(found)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in re.split(r"[\s,]+", text.replace('"', "")) if name]
 
 
 def rule_lines(text: str) -> Iterator[str]:

@@ -15,6 +15,12 @@ INCLUDE = re.compile(r'[@#](include|includedir)\s+"?([^"]+?)"?\s*\Z')
 
 def sudoers_finding(main: Path = MAIN) -> dict[str, object]:
     """Return {"files": paths of sudo's files with a rule for free use of systemctl, "unread": those not readable}."""
+    texts, unread = sudoers_texts(main)
+    return {"files": files_with_free_systemctl(texts), "unread": sorted(unread)}
+
+
+def sudoers_texts(main: Path = MAIN) -> tuple[dict[str, str], list[str]]:
+    """Return the texts of sudo's files by path, and the paths of those that can't be read."""
     texts: dict[str, str] = {}
     unread: list[str] = []
     waiting = [main]
@@ -30,7 +36,7 @@ def sudoers_finding(main: Path = MAIN) -> dict[str, object]:
         if text is not None:
             texts[str(path)] = text
             waiting.extend(_included(path, text))
-    return {"files": files_with_free_systemctl(texts), "unread": sorted(unread)}
+    return texts, unread
 
 
 def _included(path: Path, text: str) -> list[Path]:

@@ -17,7 +17,7 @@ from slave_agent.systemd.service_config import (
     config_from,
     problems_in,
 )
-from slave_agent.systemd.service_generator import parse_unit
+from slave_agent.systemd.service_generator import parse_unit, program_of
 from slave_agent.systemd.states import UnitState
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd.unit_files import UnitFiles, UnitFileState
@@ -82,7 +82,8 @@ class AppChecks:
         """
         if self._files.state(name) is not UnitFileState.UNTOUCHED:
             return
-        config = parse_unit(self._files.unit_text(name) or "")
+        text = self._files.unit_text(name) or ""
+        config = replace(parse_unit(text), interpreter=program_of(text))
         account, problem = account_for(self._files.place, config.user)
         problems = self._path_check(config, account) if account is not None else [problem] if problem else []
         if problems:

@@ -67,3 +67,8 @@ def hardening_settings(preset: Hardening, kind: AppKind, is_user: bool) -> tuple
 def writes_only_where_told(preset: Hardening, is_user: bool) -> bool:
     """Whether the app's own folder has to be named for it to write there."""
     return preset is Hardening.STRICT and not is_user
+
+
+def has_own_tmp(preset: Hardening, is_user: bool) -> bool:
+    """Whether the app gets a /tmp and /var/tmp of its own (PrivateTmp=), without what others keep there."""
+    return preset is not Hardening.OFF and not is_user

@@ -5,20 +5,20 @@ Runs as that user; who becomes it, and how, is the caller's business. Nothing is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Optional
 
 from slave_agent.systemd.accounts import Account
+from slave_agent.systemd.code_paths import SCRIPT_IS_A_FILE, node_places, npm_scripts, package_json
+from slave_agent.systemd.hardening import has_own_tmp
 from slave_agent.systemd.host_probe import HostProbe
-from slave_agent.systemd.interpreters import USUAL_FOLDERS, candidates
+from slave_agent.systemd.interpreters import candidates
+from slave_agent.systemd.path_checks import foreign_problems, hidden_problems
 from slave_agent.systemd.probe import Kind, Look, Probe
 from slave_agent.systemd.service_config import FieldProblem, ServiceConfig
 from slave_agent.systemd.states import AppKind
 from slave_agent.systemd.systemctl import Run
-from slave_agent.systemd.writers import foreign_writers
 
-SCRIPT_IS_A_FILE = (AppKind.NODE, AppKind.PYTHON)
 DEFAULT_HOST = {AppKind.FASTAPI: "127.0.0.1"}  # uvicorn's own
 _GET = {
     AppKind.NODE: "Install Node.js, or name its program as interpreter.",
@@ -27,20 +27,25 @@ _GET = {
 _GET_PYTHON = "Make a .venv in the app's folder, or name its python as interpreter."
 
 
-def host_problems(config: ServiceConfig, account: Account, run: Run) -> tuple[list[FieldProblem], Optional[str]]:
-    """Given an app, its account and how processes are run, look at the host as it is now.
+def host_problems(
+    config: ServiceConfig, account: Account, run: Run, is_user: bool = False
+) -> tuple[list[FieldProblem], Optional[str]]:
+    """Given an app, its account, how processes are run, and whether a user's manager will run it, look at the host as
+    it is now.
 
     Returns every problem, and the interpreter if one was found.
     """
-    return problems_seen(config, account, HostProbe(run))
+    return problems_seen(config, account, HostProbe(run), is_user)
 
 
 def path_problems(config: ServiceConfig, account: Account) -> list[FieldProblem]:
-    """Given an app and its account, return what others than those who may could change of what will run."""
-    return list(_foreign_writers(config, account, HostProbe(), config.interpreter))
+    """Given an app with the interpreter of its unit, and its account, return what others could change of what runs."""
+    return list(foreign_problems(config, account, HostProbe(), config.interpreter))
 
 
-def problems_seen(config: ServiceConfig, account: Account, probe: Probe) -> tuple[list[FieldProblem], Optional[str]]:
+def problems_seen(
+    config: ServiceConfig, account: Account, probe: Probe, is_user: bool = False
+) -> tuple[list[FieldProblem], Optional[str]]:
     """The same, given how the host is looked at."""
     problems = [*_folder_problems(config, probe), *_script_problems(config, probe)]
     interpreter, found = _interpreter(config, account, probe)
@@ -53,7 +58,9 @@ def problems_seen(config: ServiceConfig, account: Account, probe: Probe) -> tupl
             problems.append(FieldProblem("host" if is_host else "port", problem, hint))
     if interpreter is not None and not problems:
         problems += _module_problems(config, interpreter, probe)
-    problems += _foreign_writers(config, account, probe, interpreter)
+    problems += foreign_problems(config, account, probe, interpreter)
+    if has_own_tmp(config.hardening, is_user):
+        problems += hidden_problems(config, probe, interpreter)
     return problems, interpreter
 
 
@@ -76,8 +83,8 @@ def _script_problems(config: ServiceConfig, probe: Probe) -> Iterator[FieldProbl
         elif not script.is_readable:
             yield FieldProblem("script", f"{config.user} may not read {config.script}", f"ls -l {config.script}")
     if config.kind is AppKind.NPM:
-        path = f"{config.working_dir.rstrip('/')}/package.json"
-        names = _npm_scripts(probe.text_of(path))
+        path = package_json(config)
+        names = npm_scripts(probe.text_of(path))
         if names is None:
             yield FieldProblem("script", f"{path} is not there, or no package.json", "Name the folder that has it.")
         elif config.script not in names:
@@ -92,15 +99,6 @@ def _absence(path: str, look: Look, user: str, wanted: str) -> str:
         Kind.BROKEN_LINK: f"{path} is a link to what is not there",
         Kind.HIDDEN: f"{user} may not look into the folder of {path}",
     }.get(look.kind, f"{path} is no {wanted}")
-
-
-def _npm_scripts(text: Optional[str]) -> Optional[frozenset[str]]:
-    """Return the names of a package.json's scripts, or None for a text that is none."""
-    try:
-        scripts = json.loads(text or "").get("scripts", {})
-        return frozenset(scripts)
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        return None
 
 
 def _interpreter(config: ServiceConfig, account: Account, probe: Probe) -> tuple[Optional[str], list[FieldProblem]]:
@@ -121,7 +119,7 @@ def _interpreter(config: ServiceConfig, account: Account, probe: Probe) -> tuple
 def _node_problems(config: ServiceConfig, npm: str, probe: Probe) -> Iterator[FieldProblem]:
     """npm is a script that needs node where it itself lies, or on the usual path."""
     if config.kind is AppKind.NPM:
-        places = [f"{folder}/node" for folder in (npm.rpartition("/")[0], *USUAL_FOLDERS)]
+        places = node_places(npm)
         if not any(probe.look(place).is_executable for place in places):
             yield FieldProblem("interpreter", f"{npm} finds no node: {', '.join(places)}", _GET[AppKind.NPM])
 
@@ -141,15 +139,3 @@ def _module_problems(config: ServiceConfig, interpreter: str, probe: Probe) -> I
         yield FieldProblem("script", f"no module {module} in {config.working_dir}", "Name the folder that has it.")
     if "uvicorn" in missing and config.kind is AppKind.FASTAPI:
         yield FieldProblem("interpreter", f"{interpreter} has no uvicorn", f"{interpreter} -m pip install uvicorn")
-
-
-def _foreign_writers(
-    config: ServiceConfig, account: Account, probe: Probe, interpreter: Optional[str]
-) -> Iterator[FieldProblem]:
-    code = "script" if config.kind in SCRIPT_IS_A_FILE else "working_dir"
-    paths = [(code, config.script if code == "script" else config.working_dir), ("interpreter", interpreter)]
-    for field, path in paths:
-        found = foreign_writers(probe.parts_of(path), account.name, account.user_id) if path is not None else []
-        if found:
-            hint = "Take the right to write from others: chmod go-w PATH, or chown it."
-            yield FieldProblem(field, f"others could change what {path} runs: {'; '.join(found[:5])}", hint)

@@ -58,6 +58,11 @@ def parse_unit(text: str) -> ServiceConfig:
     return unit_reader.config_in(text)
 
 
+def program_of(text: str) -> str:
+    """Given a text that render_unit made, return the interpreter that it starts. Raises SystemdError for others."""
+    return unit_reader.program_in(text)
+
+
 def is_ours(text: str) -> bool:
     """Whether a unit's text was made by render_unit, whatever was done to it since."""
     return _OURS.match(text) is not None

@@ -26,6 +26,14 @@ def config_in(text: str) -> ServiceConfig:
         raise UnprovenUnit(f"no app's unit: {problem}", "Register the app again.") from problem
 
 
+def program_in(text: str) -> str:
+    """Given the text of an app's unit, return the program that it starts. Raises UnprovenUnit for another text."""
+    try:
+        return _Found(settings_in(text)).argv()[0].removeprefix(":")
+    except KeyError as problem:
+        raise UnprovenUnit(f"no app's unit: {problem}", "Register the app again.") from problem
+
+
 class _Found:
     """The settings of one unit, asked for by section and name."""
 

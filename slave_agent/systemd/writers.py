@@ -12,12 +12,10 @@ ROOT = 0
 def foreign_writers(parts: Sequence[PathPart], user: str, user_id: int) -> list[str]:
     """Given everything on the way to a file, it last, and the app's user, return what others could change, and why.
 
-    Nobody but root, the user and the end's own owner may: not by the mode of a folder on the way, not by a group. In a
+    Nobody but root and the user may: not as the owner, not by the mode of a folder on the way, not by a group. In a
     folder on the way with the sticky bit (as /tmp) everybody changes only what is his own.
     """
-    if not parts:
-        return []
-    owners = {ROOT, user_id, parts[-1].owner}
+    owners = {ROOT, user_id}
     found = []
     for part in parts:
         strangers = sorted(part.writers - {user, "root"})

@@ -219,6 +219,51 @@ def test_a_script_that_is_swapped_after_the_check_does_not_start(helper: HelperC
     host.run(f"rm -r /var/tmp/evil {APP}/main.py")
 
 
+def test_a_stranger_who_takes_the_place_of_a_script_is_not_run(helper: HelperCaller) -> None:
+    """In a folder that everybody may write to, the name of a file that is gone belongs to whoever comes next."""
+    host = helper.host
+    host.run("install -d -m 1777 /srv/shared")
+    host.push(MAIN.encode(), "/srv/shared/job.py", owner="pi", mode=0o644)
+    helper.must("install-unit", document=document(script="/srv/shared/job.py"))
+    assert helper.must("start", name="shop")["done"] is True
+    host.run("rm /srv/shared/job.py", user="pi")
+    evil = b"import pathlib; pathlib.Path('/srv/shared/canary').touch()\n"
+    host.push(evil, "/srv/shared/job.py", owner="mallory", mode=0o644)
+    for verb in ("restart", "start"):
+        answer = helper.ask(verb, name="shop")
+        assert answer["ok"] is False and problem_fields(answer) == ["script"]
+    assert not host.exists("/srv/shared/canary")
+    host.run("rm -r /srv/shared")
+
+
+def test_an_interpreter_that_was_found_is_looked_at_again(helper: HelperCaller) -> None:
+    host = helper.host
+    host.run(f"mkdir -p {APP}/.venv/bin && ln -s /usr/bin/python3 {APP}/.venv/bin/python", user="pi")
+    helper.must("install-unit", document=document())
+    assert helper.must("start", name="shop")["done"] is True
+    host.run(f"chmod o+w {APP}/.venv/bin")
+    answer = helper.ask("restart", name="shop")
+    assert answer["ok"] is False and problem_fields(answer) == ["interpreter"]
+    host.run(f"rm -r {APP}/.venv")
+
+
+def test_no_app_uses_sudo(helper: HelperCaller) -> None:
+    """What whoever may register apps could ask for: a program that becomes root, under the weakest preset."""
+    host = helper.host
+    host.push(b"pi ALL=(ALL) NOPASSWD: ALL\n", "/etc/sudoers.d/app-test", owner="root", mode=0o440)
+    assert host.run("sudo -n id -u", user="pi").stdout.strip() == "0", "pi itself may"
+    words = ["-c", "id > /root/pwn; sleep 30"]
+    asked = document(kind="node", interpreter="/usr/bin/sudo", script="/bin/sh", arguments=words, hardening="off")
+    helper.must("install-unit", document=asked)
+    helper.ask("start", name="shop")
+    log = "journalctl -u d8-app-shop.service -o cat --no-pager"
+    assert wait_until(lambda: "no new privileges" in host.run(log).stdout, 60), host.run(log).stdout
+    assert not host.exists("/root/pwn")
+    near = helper.must("users")["near_root"]
+    host.run("rm /etc/sudoers.d/app-test")
+    assert "rules of sudo" in near["pi"]
+
+
 def test_an_app_cannot_have_the_host_do_things(helper: HelperCaller) -> None:
     for unit in ("rescue.target", "poweroff.target", "debug-shell.service"):
         answer = helper.ask("install-unit", document=document(wants=[unit]))

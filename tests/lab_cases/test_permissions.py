@@ -62,6 +62,11 @@ def test_root_s_helper_and_what_it_needs_are_reported(bare_host: Host) -> None:
     document = permissions(slave)
     assert (document["scope"], document["ok"], missing(document)) == ("system", True, [])
     assert document["sudoers"]["found"] is False
+    assert "apps may run as: pi" in document["permissions"][1]["detail"]
+    bare_host.run("groupadd -f docker && usermod -aG docker pi")
+    near = permissions(slave)["permissions"][1]
+    assert "an app of pi could become root through the group" in near["detail"] and "docker" in near["detail"]
+    assert near["granted"] and "useradd" in near["command"]
     rule = b"siax-agent ALL=(ALL) NOPASSWD: /bin/systemctl\n"
     bare_host.push(rule, "/etc/sudoers.d/siax-agent", mode=0o440)
     sudoers = permissions(slave)["sudoers"]

@@ -52,6 +52,22 @@ def test_a_list_without_users_says_how_one_gets_there(settings: AgentSettings) -
     assert [(one.name, one.command) for one in report.missing] == [("app-users", USERS["command"])]
 
 
+def test_users_who_are_close_to_root_are_named(settings: AgentSettings) -> None:
+    users = {**USERS, "users": ["pi", "shop"], "near_root": {"pi": "the group docker"}}
+    report = system_report(settings, ALL, HELPER, users, NO_RULES)
+    named = report.permissions[1]
+    assert (
+        named.detail == "apps may run as: pi, shop; an app of pi could become root through the group docker"
+    ) and named.granted
+    assert "useradd" in (named.command or "") and report.is_ok
+
+
+def test_what_a_container_hides_is_told(settings: AgentSettings) -> None:
+    report = system_report(settings, replace(ALL, is_contained=True), HELPER, USERS, NO_RULES)
+    assert report.is_ok and [one.name for one in report.missing] == ["unit-files"]
+    assert "edit by hand is not seen" in report.missing[0].detail and report.missing[0].command
+
+
 def test_the_missions_rule_is_explained_as_what_it_is(settings: AgentSettings) -> None:
     rules = {"files": ["/etc/sudoers.d/siax-agent"], "unread": []}
     sudoers = system_report(settings, ALL, HELPER, USERS, rules).as_json()["sudoers"]

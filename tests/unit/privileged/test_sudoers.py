@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slave_agent.privileged.sudoers import files_with_free_systemctl
+from slave_agent.privileged.near_root import way_to_root
+from slave_agent.privileged.sudoers import files_with_free_systemctl, names_with_rules
 from slave_agent.privileged.sudoers_files import sudoers_finding
 
 FREE = [
@@ -82,3 +83,36 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert sudoers_finding(tmp_path / "sudoers") == {"files": [], "unread": [str(tmp_path / "folder")]}
     assert sudoers_finding(tmp_path / "nothing") == {"files": [], "unread": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", set()),
+        ("Defaults env_reset\nDefaults:pi !authenticate\n# bob ALL=ALL", set()),
+        ("root\tALL=(ALL:ALL) ALL\n%sudo   ALL=(ALL:ALL) ALL", {"root", "%sudo"}),
+        ("pi, bob ALL = (ALL) NOPASSWD: ALL", {"pi", "bob"}),
+        ("#1001 h1=ALL", {"#1001"}),
+        ("User_Alias OPS = ana, MORE : MORE = bob\nOPS ALL=ALL", {"OPS", "ana", "MORE", "bob"}),
+        ("User_Alias OPS = ana", set()),
+        ("ALL ALL=(ALL) ALL", {"ALL"}),
+    ],
+)
+def test_whom_rules_are_for(text: str, names: set[str]) -> None:
+    assert names_with_rules({"/etc/sudoers": text}) == names
+
+
+@pytest.mark.parametrize(
+    ("groups", "ruled", "way"),
+    [
+        ({1000: "pi", 44: "video"}, {"root", "%sudo"}, None),
+        ({27: "sudo"}, {"root", "%sudo"}, "the group sudo and rules of sudo"),
+        ({998: "docker", 6: "disk"}, set(), "the groups disk, docker"),
+        ({1000: "pi"}, {"pi"}, "rules of sudo"),
+        ({1000: "pi"}, {"#1001"}, "rules of sudo"),
+        ({1000: "pi"}, {"%#1000"}, "rules of sudo"),
+        ({1000: "pi"}, {"ALL"}, "rules of sudo"),
+    ],
+)
+def test_the_ways_of_a_user_to_root(groups: dict[int, str], ruled: set[str], way: str | None) -> None:
+    assert way_to_root("pi", 1001, groups, ruled) == way

@@ -195,11 +195,19 @@ OWN = PathPart("/srv/main.py", 1000)
     [
         ((), []),
         ((ROOT_FOLDER, SRV, OWN), []),
-        ((ROOT_FOLDER, SRV, PathPart("/srv/main.py", 33)), []),
-        ((ROOT_FOLDER, PathPart("/srv", 33), PathPart("/srv/main.py", 33)), []),
+        ((ROOT_FOLDER, SRV, PathPart("/srv/main.py", 0)), []),
+        ((ROOT_FOLDER, SRV, PathPart("/srv/main.py", 33)), ["/srv/main.py belongs to somebody else"]),
+        (
+            (ROOT_FOLDER, PathPart("/srv", 33), PathPart("/srv/main.py", 33)),
+            ["/srv belongs to somebody else", "/srv/main.py belongs to somebody else"],
+        ),
         ((ROOT_FOLDER, PathPart("/srv", 33), OWN), ["/srv belongs to somebody else"]),
         ((ROOT_FOLDER, PathPart("/srv", 0, is_open=True), OWN), ["everybody may write to /srv"]),
         ((ROOT_FOLDER, PathPart("/tmp", 0, is_open=True, is_sticky=True), OWN), []),
+        (
+            (ROOT_FOLDER, PathPart("/tmp", 0, is_open=True, is_sticky=True), PathPart("/tmp/main.py", 33)),
+            ["/tmp/main.py belongs to somebody else"],
+        ),
         ((ROOT_FOLDER, PathPart("/tmp", 0, is_open=True, is_sticky=True)), ["everybody may write to /tmp"]),
         ((SRV, PathPart("/srv/main.py", 1000, is_open=True)), ["everybody may write to /srv/main.py"]),
         ((PathPart("/srv", 0, writers=frozenset({"pi", "root"})), OWN), []),
@@ -220,6 +228,63 @@ def test_foreign_writers_are_a_problem_of_the_field() -> None:
     assert [one.field for one in problems_seen(app(), PI, python)[0]] == ["script"]
     module = HostInMemory(parts={"/srv/shop": open_folder, "/usr/bin/python3": open_folder})
     assert [one.field for one in problems_seen(app("module"), PI, module)[0]] == ["working_dir", "interpreter"]
+
+
+OPEN_FILE = (PathPart("/a/file", 1000, is_open=True),)
+NPM_TEXT = (
+    '{"scripts": {"prestart": "sh \'./set up.sh\'", "start": "NODE_ENV=x node server.js \\u0000 -p 1", "b": "\\""}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "path", "field_name"),
+    [
+        ("fastapi", {}, "/srv/shop/m.py", "script"),
+        ("fastapi", {"script": "shop.web:app"}, "/srv/shop/shop/web.py", "script"),
+        ("fastapi", {"script": "shop.web:app"}, "/srv/shop/shop/__init__.py", "script"),
+        ("module", {}, "/srv/shop/shop/__main__.py", "script"),
+        ("module", {}, "/usr/bin/python3", "interpreter"),
+        ("npm", {}, "/srv/shop/package.json", "script"),
+        ("npm", {}, "/srv/shop/server.js", "script"),
+        ("npm", {}, "/srv/shop/set up.sh", "script"),
+        ("npm", {}, "/srv/shop/node_modules/.bin/node", "script"),
+        ("npm", {}, "/usr/bin/node", "interpreter"),
+        ("node", {}, "/usr/bin/node", "interpreter"),
+    ],
+)
+def test_all_code_that_can_be_told_is_looked_at(kind: str, changes: dict[str, Any], path: str, field_name: str) -> None:
+    files = {"/srv/shop/server.js": FILE, "/srv/shop/set up.sh": FILE, "/srv/shop/node_modules/.bin/node": FILE}
+    texts = {"/srv/shop/package.json": NPM_TEXT}
+    host = HostInMemory({**GOOD, **files}, texts=texts, parts={path: OPEN_FILE})
+    problems, _ = problems_seen(app(kind, **changes), PI, host)
+    assert [(one.field, path in one.message) for one in problems] == [(field_name, True)], problems
+
+
+def test_words_of_an_npm_script_that_are_none_are_no_problem() -> None:
+    for text in ("{}", '{"scripts": []}', '{"scripts": {"start": 7}}', '{"scripts": {"start": "node \'x"}}', "7"):
+        host = HostInMemory(texts={"/srv/shop/package.json": text})
+        assert {one.field for one in problems_seen(app("npm"), PI, host)[0]} <= {"script"}
+
+
+IN_TMP = (PathPart("/srv/link", 0), PathPart("/var/tmp/shop", 1000))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_user", "parts", "fields"),
+    [
+        ({}, False, {"/srv/shop": IN_TMP}, ["working_dir"]),
+        ({}, False, {"/srv/shop": IN_TMP, "/srv/shop/main.py": IN_TMP}, ["script", "working_dir"]),
+        ({"hardening": "strict"}, False, {"/usr/bin/python3": IN_TMP}, ["interpreter"]),
+        ({"hardening": "off"}, False, {"/srv/shop": IN_TMP}, []),
+        ({}, True, {"/srv/shop": IN_TMP}, []),
+        ({}, False, {"/srv/shop": (PathPart("/tmp", 0, is_open=True, is_sticky=True),)}, []),
+    ],
+)
+def test_what_an_app_with_its_own_tmp_would_not_see_is_named(
+    changes: dict[str, Any], is_user: bool, parts: dict[str, tuple[PathPart, ...]], fields: list[str]
+) -> None:
+    problems, _ = problems_seen(app(**changes), PI, HostInMemory(parts=parts), is_user)
+    assert [one.field for one in problems] == fields and all("own /tmp" in one.message for one in problems)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +309,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_this_machine_is_looked_at(folder: Path) -> None:
-    config = app(script=f"{folder}/main.py", working_dir=str(folder))
+    config = app(script=f"{folder}/main.py", working_dir=str(folder), hardening="off")
     problems, interpreter = host_problems(config, own(), run)
     assert [one for one in problems if one.field != "script"] == [] and interpreter is not None
     missing = app("module", script="nowhere_to_be_found", working_dir=str(folder))

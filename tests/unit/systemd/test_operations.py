@@ -210,6 +210,7 @@ def test_a_start_looks_again_at_who_could_have_changed_the_script(host: AppHost)
         with pytest.raises(Refused) as refusal:
             host.operations.act(verb, "shop")
         assert refusal.value.problems == tuple(host.path_problems)
+    assert host.programs_looked_at == ["/usr/bin/python3"] * 2, "the unit's, though the app names none"
     assert host.units.running == set()
     assert host.operations.act(UnitVerb.STOP, "shop").exit_code == 0
 
