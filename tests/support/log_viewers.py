@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 EXACT_VIEWERS = 3
 SMALL_BUFFER = 32 * 1024
-STALL_SECONDS = 15.0
+STALL_SECONDS = 25.0
 _SKIPPED = re.compile(rb'"type":"skipped","count":([0-9]+)')
 _SEQUENCE = re.compile(rb'"message":"seq=([0-9]+)')
 
@@ -81,10 +81,12 @@ async def watch(connection: Connection, seen: Seen, last: int) -> None:
             return
 
 
-async def catch_up(connection: Connection, seen: Seen) -> None:
-    """Do not read for a while, then read on until the viewer has been told what it missed."""
+async def catch_up(connection: Connection, seen: Seen, last: int) -> None:
+    """Do not read for a while, then read on until the viewer has been told what it missed; on a machine so slow that it
+    missed nothing, until the last line.
+    """
     await asyncio.sleep(STALL_SECONDS)
-    while not seen.skipped:
+    while not seen.skipped and seen.last != last:
         seen.take(await read_frame(*connection))
 
 
@@ -146,7 +148,7 @@ async def collect(uri: str, count: int, stalled: int, last: int, seconds: float)
         seen.take(await read_frame(*connection))
     await asyncio.gather(
         all_of(viewers[stalled:], seconds, lambda connection, seen: watch(connection, seen, last)),
-        all_of(viewers[:stalled], seconds, catch_up),
+        all_of(viewers[:stalled], seconds, lambda connection, seen: catch_up(connection, seen, last)),
     )
     say("done")
     await loop.run_in_executor(None, sys.stdin.readline)
