@@ -68,6 +68,11 @@ def free_bytes(path: str) -> int | None:
         return None
 
 
+def own_disk(path: str = "/opt/d8-agent") -> list[str]:
+    """Return the folder of releases where it is a file system of its own, else nothing: then it has /opt's room."""
+    return [path] if os.path.ismount(path) else []
+
+
 def sudo() -> str:
     """Return how this user becomes root: is_root, passwordless, password, none."""
     if os.geteuid() == 0:
@@ -153,7 +158,7 @@ def facts() -> dict[str, Any]:
         "git": said("git", "--version"),
         "package_manager": next((name for name in managers if shutil.which(name)), None),
         "memory_available_bytes": available_memory(),
-        "disk_free_bytes": {path: free_bytes(path) for path in (user.pw_dir, "/opt", "/var/lib")},
+        "disk_free_bytes": {path: free_bytes(path) for path in (user.pw_dir, "/opt", *own_disk(), "/var/lib")},
         "bootstrap": {key: os.environ.get("D8_BOOTSTRAP_" + key.upper()) for key in ("config", "server", "pid")},
         "is_isolated": os.environ.get("D8_BOOTSTRAP_PRIVILEGE") == "none",
         "clock": time.time(),

@@ -19,12 +19,15 @@ SPANISH_MENU = """
       3  Controlar una app
       4  Registrar una app
       5  Logs de una app
+      6  Volver un slave a la versión anterior
       7  Logs de build
       8  Solicitudes a personas
       9  Configuración y diagnóstico
      10  Generar Scripts
      11  Build & Registro Automático
      12  Instalar por SSH y construir
+     13  Confianza y tokens
+     15  Actualizar slaves
      16  Eliminar un slave
       0  Salir
 
@@ -37,12 +40,15 @@ ENGLISH_MENU = """
       3  Control an app
       4  Register an app
       5  Logs of an app
+      6  Roll a slave back
       7  Build logs
       8  Requests to people
       9  Settings and doctor
      10  Generate scripts
      11  Build & automatic registration
      12  Install over SSH & build
+     13  Trust and tokens
+     15  Update slaves
      16  Remove a slave
       0  Exit
 
