@@ -29,7 +29,7 @@ check_host() { # everything that could refuse comes before anything is changed
     say 'Release: commit %s' 'Versión: commit %s' "$COMMIT"
     if [ "$HAS_BOOTSTRAP" = true ]; then
         stop_with 4 'This slave belongs to a master: update it from there (start_d8.py update). Nothing was done.' \
-            'Este esclavo es de un maestro: actualícelo desde allí (start_d8.py update). No se ha hecho nada.'
+            'Este slave es de un maestro: actualícelo desde allí (start_d8.py update). No se ha hecho nada.'
     fi
     check_venv
     name_host

@@ -8,7 +8,7 @@ check_systemd() {
     stop_with 4 'systemd does not run on this host: the agent needs it here. Nothing was done.
 A slave without systemd is built from the master (option 11), which keeps the agent alive with cron.' \
         'En este equipo no funciona systemd, y el agente lo necesita. No se ha hecho nada.
-Un esclavo sin systemd se construye desde el maestro (opción 11), que mantiene vivo al agente con cron.'
+Un slave sin systemd se construye desde el maestro (opción 11), que mantiene vivo al agente con cron.'
 }
 
 become_root() { # the words of the command line
