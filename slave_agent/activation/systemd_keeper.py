@@ -148,10 +148,12 @@ class SystemdKeeper:
         self._systemctl("kill", "--signal=KILL", units.AGENT)
         if not keep_bootstrap:
             self._systemctl("kill", "--signal=KILL", units.BOOTSTRAP)
+        self._systemctl("stop", units.HELPER_INSTANCES)
         for name in [*gone, units.HELPER]:
             (self.layout.units / name).unlink(missing_ok=True)
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", *gone)
+        self._systemctl("reset-failed", units.HELPER_INSTANCES)  # systemd remembers one that its end interrupted
 
     def _has_bootstrap(self) -> bool:
         return (self.layout.units / units.BOOTSTRAP).exists()

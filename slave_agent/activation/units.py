@@ -19,6 +19,7 @@ GUARD = "d8-guard.service"
 GUARD_TIMER = "d8-guard.timer"
 HELPER_SOCKET = "d8-helper.socket"
 HELPER = "d8-helper@.service"
+HELPER_INSTANCES = "d8-helper@*.service"
 ADOPT = "d8-adopt.service"
 HANDOVER = "d8-handover.service"
 
