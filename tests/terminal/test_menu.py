@@ -19,7 +19,7 @@ SPANISH_MENU = """
       3  Controlar una app
       4  Registrar una app
       5  Logs de una app
-      6  Volver un slave a la versión anterior
+      6  Devolver un slave a la versión anterior
       7  Logs de build
       8  Solicitudes a personas
       9  Configuración y diagnóstico
