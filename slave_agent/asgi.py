@@ -83,10 +83,12 @@ class Dispatcher:
         self, exchange: Incoming, answer: Awaitable[None], refuse: Callable[[Reply], Awaitable[None]]
     ) -> None:
         began = time.monotonic()
+        exchange.on_answer = lambda: self._gate.record(_deed(exchange))
         try:
             await answer
         except ClientGone:
-            exchange.status = exchange.status or 499
+            if not exchange.status:
+                exchange.answer_with(499)
         except Exception as error:
             if (problem := problem_of(error)).status >= 500:
                 is_expected = isinstance(error, (AgentError, SystemdError))
@@ -108,7 +110,8 @@ class Dispatcher:
                 duration,
             )
             _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
-            self._gate.record(_deed(exchange))
+            if not exchange.status:
+                exchange.on_answer()
 
     async def _answer(self, exchange: Exchange) -> None:
         route = self._let_in(exchange)

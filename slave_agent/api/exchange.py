@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,12 @@ class Incoming:
         self.right: Right | None = None
         self.status = 0
         self.sent_bytes = 0
+        self.on_answer: Callable[[], None] = lambda: None
+
+    def answer_with(self, status: int) -> None:
+        """Settle the status of the answer, before any of it is sent: whoever keeps books writes in the order of answers."""
+        self.status = status
+        self.on_answer()
 
     def headers(self, name: str) -> list[bytes]:
         """Every value of a header, as the bytes that were sent."""
@@ -135,7 +141,7 @@ class Exchange(Incoming):
 
     async def send_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""
-        self.status = status
+        self.answer_with(status)
         pairs = [
             (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()
         ]
@@ -149,7 +155,7 @@ class Exchange(Incoming):
     async def forward(self, message: ASGISendEvent) -> None:
         """Send what another application answers, counting along."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.answer_with(message["status"])
         elif message["type"] == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)

@@ -28,7 +28,7 @@ class Socket(Incoming):
 
     async def refuse(self, reply: Reply) -> None:
         """Answer the request for a WebSocket as an ordinary one."""
-        self.status = reply.status
+        self.answer_with(reply.status)
         self.sent_bytes = len(reply.body)
         pairs = [
             (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
@@ -39,7 +39,7 @@ class Socket(Incoming):
 
     async def accept(self) -> None:
         """Make it a WebSocket."""
-        self.status = SWITCHING
+        self.answer_with(SWITCHING)
         await self._send({"type": "websocket.accept", "subprotocol": None, "headers": ()})
 
     async def send(self, text: str) -> None:

@@ -28,6 +28,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
     time.sleep(1)
 """
+RUNNING = ("dbus", "systemd-journald", "systemd-logind")
 
 
 @pytest.fixture(scope="module", params=["bare", "debian13"])
@@ -164,8 +165,18 @@ def test_a_unit_of_the_host_cannot_be_touched(helper: HelperCaller) -> None:
     assert show(host, "ActiveState", "d8-app-theirs.service") == "active"
     host.run("systemctl stop d8-app-theirs.service && rm /etc/systemd/system/d8-app-theirs.service")
     host.run("systemctl daemon-reload")
-    for name in ("dbus", "d8-agent", "ssh"):
-        assert helper.ask("stop", name=name)["ok"] is False
+    before = invocations(host)
+    assert len(set(before)) == len(RUNNING)
+    for name in RUNNING:
+        for verb in ("start", "stop", "restart", "enable", "disable", "remove-unit"):
+            answer = helper.ask(verb, name=name)
+            assert answer["ok"] is False or not (answer.get("done") or answer.get("removed")), (verb, answer)
+    assert invocations(host) == before
+
+
+def invocations(host: Host) -> list[str]:
+    """Which run of each of the host's own services is on."""
+    return [show(host, "InvocationID", f"{name}.service") for name in RUNNING]
 
 
 @pytest.mark.parametrize("user", ["root", "d8-agent", "mallory", "nobody-here", "daemon", "pi\nmallory", "0"])
