@@ -37,10 +37,10 @@ class Deed:
 
 
 def is_worth_a_line(deed: Deed) -> bool:
-    """Given a deed, tell whether it is kept: whatever changes something, and whatever was refused. Pure."""
+    """Given a deed, tell whether it is kept: whatever changes something, a login, and whatever was refused. Pure."""
     if deed.who is None or deed.status == 403:
         return deed.status in (401, 403, 429)
-    return deed.right in _CHANGING and deed.method != "GET"
+    return (deed.right in _CHANGING and deed.method != "GET") or (deed.right is Right.NONE and deed.method == "POST")
 
 
 class AuditLog:
@@ -49,7 +49,7 @@ class AuditLog:
     def __init__(
         self, state_dir: Path, now: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self.lines = JsonLines(state_dir / AUDIT_NAME, ENTRIES_KEPT)
+        self.lines = JsonLines(state_dir / AUDIT_NAME, ENTRIES_KEPT, share_by="who")
         self._now = now
         self._monotonic = monotonic
         self._writer = ThreadPoolExecutor(1, "audit")

@@ -1,7 +1,7 @@
 """A bounded file of JSON lines, each with a number that only grows: what happened, readable again after a crash.
 
 A line is appended and fsynced; a line that a crash cut short is dropped at the next start. When the file has twice as
-many lines as are kept it is written anew with the newest ones, in one rename.
+many lines as are kept it is written anew with the ones that are kept, in one rename.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 import logging
 import os
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,18 @@ _log = logging.getLogger(__name__)
 class JsonLines:
     """Given the file and how many entries are kept, holds them in memory too. Numbers begin at 1 and are never used
     twice while one of their entries is kept.
+
+    Where there is no room for all the oldest goes; given a field to share by, the oldest of those who have most
+    entries, told apart by that field: then nobody pushes out what is known of others.
     """
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path, keep: int, share_by: str | None = None) -> None:
         self._path = path
         self.keep = keep
+        self._share_by = share_by
         self._lock = threading.Lock()
-        self._entries: deque[dict[str, Any]] = deque(_read(path), maxlen=keep)
+        self._entries: list[dict[str, Any]] = list(_read(path))
+        self._make_room()
         self._lines = 0
         self._last_id = int(self._entries[-1]["id"]) if self._entries else 0
         self._needs_rewrite = True  # what another process left may end in half a line
@@ -48,6 +53,7 @@ class JsonLines:
             self._last_id += 1
             entry = {"id": self._last_id, **fields}
             self._entries.append(entry)
+            self._make_room()
             try:
                 self._write(entry)
             except OSError as error:
@@ -63,13 +69,17 @@ class JsonLines:
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """The newest entries, at most `limit`, oldest first."""
         with self._lock:
-            return list(self._entries)[-limit:]
+            return self._entries[-limit:]
 
     @property
     def first_id(self) -> int:
         """The number of the oldest entry that is kept; 0 where there is none."""
         with self._lock:
             return int(self._entries[0]["id"]) if self._entries else 0
+
+    def _make_room(self) -> None:
+        while len(self._entries) > self.keep:
+            del self._entries[leaving(self._entries, self._share_by)]
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self._needs_rewrite or self._lines >= 2 * self.keep:
@@ -82,6 +92,16 @@ class JsonLines:
             stream.flush()
             os.fsync(stream.fileno())
         self._lines += 1
+
+
+def leaving(entries: Sequence[Mapping[str, Any]], share_by: str | None) -> int:
+    """Given entries, oldest first, and the field that says whose each is, return the place of the one to drop. Pure."""
+    if share_by is None:
+        return 0
+    owners = [entry.get(share_by) for entry in entries]
+    counts = Counter(owners)
+    most = max(counts.values())
+    return next(place for place, owner in enumerate(owners) if counts[owner] == most)
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

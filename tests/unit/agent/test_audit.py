@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slave_agent.audit import AuditLog, Deed, is_worth_a_line
+from slave_agent.audit import ENTRIES_KEPT, AuditLog, Deed, is_worth_a_line
 from slave_agent.states import Right
 
 KEPT = [
@@ -59,3 +59,21 @@ def test_a_guesser_gets_a_line_a_minute(tmp_path: Path) -> None:
     log.close()
     found = [(entry["who"], entry["address"]) for entry in log.lines.after(0, 10)]
     assert found == [("unknown", "10.0.0.9"), ("unknown", "10.0.0.9"), ("unknown", "10.0.0.8"), ("ci", "10.0.0.9")]
+
+
+def test_a_token_that_is_refused_for_ever_does_not_push_out_what_others_did(tmp_path: Path) -> None:
+    def flood(log: AuditLog, who: str | None) -> None:
+        for number in range(ENTRIES_KEPT + 100):
+            log.record(Deed(who, f"10.0.{number // 250}.{number % 250}", "GET", "/api/audit", None, 403))
+        log.close()
+
+    log = AuditLog(tmp_path)
+    log.record(KEPT[3][0])
+    flood(log, "ci")
+    again = AuditLog(tmp_path)
+    flood(again, None)
+    for known in (again, AuditLog(tmp_path)):
+        entries = known.lines.newest(ENTRIES_KEPT)
+        assert len(entries) == ENTRIES_KEPT
+        assert entries[0]["what"] == "DELETE /api/agent/tokens/ci"
+        assert {entry["who"] for entry in entries} == {"master", "ci", "unknown"}
