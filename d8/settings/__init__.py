@@ -64,7 +64,7 @@ class Settings:
 class Setting:
     """One variable: its name outside and inside, its default as text, how text becomes a value, what it is for.
 
-    `parse` raises Unusable. The value of one that `is_secret` is never shown.
+    `parse` raises Unusable; `write` gives the text that it reads. The value of one that `is_secret` is never shown.
     """
 
     variable: str
@@ -73,6 +73,7 @@ class Setting:
     parse: Callable[[str], Any]
     meaning: str
     is_secret: bool = False
+    write: Callable[[object], str] = parsers.as_text
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -201,6 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
         "auto",
         parsers.auto_never,
         "auto: the strategy docker installs Docker where it is missing and may be. never: it is left out there.",
+        write=parsers.as_auto_never,
     ),
     Setting(
         "D8_DOCKER_BASE_IMAGE",

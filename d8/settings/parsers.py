@@ -1,4 +1,7 @@
-"""How the text of a setting becomes its value. Each parser raises Unusable, or ValueError where a library does."""
+"""How the text of a setting becomes its value, and a value its text again.
+
+Each parser raises Unusable, or ValueError where a library does.
+"""
 
 from __future__ import annotations
 
@@ -193,3 +196,19 @@ def web_address(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise Unusable(message("must be an https:// (or http://) address without user, query or fragment"))
     return text.rstrip("/")
+
+
+def as_text(value: object) -> str:
+    """Given a setting's value, return the text that gives it: `on` or `off`, names with commas; nothing for None."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)
+
+
+def as_auto_never(value: object) -> str:
+    """The text that auto_never reads."""
+    return "auto" if value else "never"

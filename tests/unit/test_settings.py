@@ -7,7 +7,7 @@ import pytest
 from d8.actions.advice import settings_warnings
 from d8.errors import SettingsError
 from d8.locale import translation
-from d8.settings import load_settings, read_settings
+from d8.settings import SETTINGS, load_settings, read_settings
 
 FILE = Path("/nowhere/.env")
 
@@ -91,3 +91,15 @@ def test_a_git_token_over_plain_http_is_warned_about():
     [warning] = settings_warnings(read_settings(values, FILE))
     assert "GIT_TOKEN" in str(warning)
     assert settings_warnings(read_settings({**values, "D8_REPO_URL": "https://git.example/d8.git"}, FILE)) == []
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
+def test_a_value_is_written_as_it_can_be_read(setting):
+    for text in (
+        setting.default,
+        {"docker,venv,native": "venv,native", "auto": "never", "on": "off"}.get(setting.default),
+    ):
+        if text is not None:
+            value = setting.parse(text)
+            assert setting.parse(setting.write(value)) == value
+    assert "<" not in setting.write(setting.parse(setting.default))

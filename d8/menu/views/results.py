@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.text import Text
 
 from d8.actions.installer import InstallerMade
@@ -44,7 +46,7 @@ def draw_installer(screen: Screen, made: InstallerMade) -> None:
         screen.command(f"{made.script.name} --start")
         return
     screen.say(message("1. Copy it to the slave and start it there (user and address are yours):"))
-    screen.command(f"scp {made.sh} pi@192.168.4.25:")
+    screen.command(shlex.join(["scp", str(made.sh), "pi@192.168.4.25:"]))
     screen.command(f"ssh -t pi@192.168.4.25 sh {made.sh.name} --start")
     screen.say(message("2. Here, choose option 11 and give the slave's address."))
 

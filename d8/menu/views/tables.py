@@ -193,13 +193,10 @@ def draw_settings(screen: Screen, settings: Settings) -> None:
         value = getattr(settings, setting.attribute)
         if setting.is_secret:
             shown = screen.text(message("(set, hidden)")) if value else screen.text(message("(empty)"), "note")
-        elif isinstance(value, bool):
-            shown = Text("on" if value else "off")
-        elif isinstance(value, Path):
-            shown = Text(printable(home_short(value)))
+        elif value is None:
+            shown = screen.text(message("(empty)"), "note")
         else:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            shown = screen.text(message("(empty)"), "note") if value is None else Text(printable(text))
+            shown = Text(printable(home_short(value) if isinstance(value, Path) else setting.write(value)))
         rows.append([setting.variable, shown])
     screen.table([message("Setting"), message("Value")], rows, flexible=1)
     screen.say(message("They are explained in {path}.", path=home_short(settings.env_file)), "note")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from d8.actions.installer import InstallerMade
 from d8.actions.status import judge
 from d8.build.events import BuildEvent, CommandStarted, Notice, OutputLine, StepEnded, StepName, StepStarted
 from d8.menu.views.durations import clock, duration
 from d8.menu.views.printable import printable, printable_lines
 from d8.menu.views.progress import BuildProgress
+from d8.menu.views.results import draw_installer
 from d8.menu.views.screen import THEME, Screen, make_console
-from d8.menu.views.tables import draw_slave
+from d8.menu.views.tables import draw_settings, draw_slave
 from d8.messages import message
+from d8.settings import read_settings
 from tests.support.fakes import COMMIT, make_slave
 
 
@@ -111,6 +117,24 @@ def test_a_slave_that_answers_shows_what_is_wrong_with_it(commit: str, survives_
     text = shown.getvalue()
     assert ("runs commit ffffffffff" in text and "(option 15)" in text) is (commit != COMMIT)
     assert ("reboot" in text.lower().partition("survives a reboot")[2]) is not survives_reboot
+
+
+def test_settings_are_shown_as_they_are_written() -> None:
+    shown = io.StringIO()
+    values = {"D8_DOCKER_INSTALL": "never", "GIT_TOKEN": "ghp_planted", "D8_STRATEGIES": "venv,native"}
+    draw_settings(Screen(str, Console(file=shown, width=100, theme=THEME)), read_settings(values, Path("/none/.env")))
+    rows = {words[0]: " ".join(words[1:]) for words in map(str.split, shown.getvalue().splitlines()) if words}
+    assert (rows["D8_DOCKER_INSTALL"], rows["D8_STRATEGIES"]) == ("never", "venv,native")
+    assert rows["GIT_TOKEN"] == "(set, hidden)" and rows["D8_CONNECT_TIMEOUT"] == "5"
+
+
+def test_the_line_that_copies_a_script_is_one_for_a_shell() -> None:
+    folder = Path("/home/me/my scripts $HOME 'x'")
+    shown = io.StringIO()
+    made = InstallerMade(folder / "install.sh", None, None, None, datetime.now(UTC), "192.0.2.1", 7600, ())
+    draw_installer(Screen(str, Console(file=shown, width=80, theme=THEME)), made)
+    [line] = [line for line in shown.getvalue().splitlines() if "scp " in line]
+    assert shlex.split(line) == ["scp", str(folder / "install.sh"), "pi@192.168.4.25:"]
 
 
 def test_no_color_is_respected() -> None:
