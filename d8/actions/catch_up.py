@@ -82,7 +82,7 @@ def _try(workplace: Workplace, pending: PendingTrust) -> CaughtUp:
     except Exception as error:  # a bug with one slave must not take the others' results with it
         reason = unexpected(error)
     else:
-        registry.pending.settle(slave.slave_id)
+        registry.pending.settle(slave.slave_id, pending.kind)
         if pending.kind is not PendingKind.ROTATE:  # a rotation has recorded itself
             registry.record(f"trust-{pending.kind}", slave.slave_id, "done")
         return CaughtUp(pending)

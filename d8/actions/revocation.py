@@ -47,7 +47,7 @@ def revoke(workplace: Workplace, slave: Slave) -> Revocation:
             reason=error.message,
         )
         return Revocation(slave, is_done=False, warning=warning)
-    registry.pending.settle(slave.slave_id)
+    registry.pending.settle(slave.slave_id, PendingKind.REVOKE)
     registry.record("trust-revoke", slave.slave_id, "done")
     return Revocation(slave, is_done=True)
 

@@ -93,7 +93,7 @@ def rotate(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = 
             client.close()
         _prove_and_confirm(workplace, slave, issued.credential, sleep)
         workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, issued.credential.fingerprint)
-        workplace.registry.pending.settle(slave.slave_id)
+        workplace.registry.pending.settle(slave.slave_id, PendingKind.ROTATE)
     header_file(workplace, slave).unlink(missing_ok=True)  # it holds the old token; `trust` writes the new one
     workplace.registry.record("trust-rotate", slave.slave_id, "done")
     return Rotation(slave, issued.credential.ends)

@@ -72,10 +72,11 @@ class PendingStore:
         with self._engine.begin() as connection:
             connection.execute(sa.update(PENDING).where(PENDING.c.slave_id == slave_id).values(**values))
 
-    def settle(self, slave_id: str) -> None:
-        """Given a slave's id, nothing is owed to it any more."""
+    def settle(self, slave_id: str, kind: PendingKind | None = None) -> None:
+        """Given a slave's id and what was done (None: what makes everything owed void), that is not owed any more."""
+        done = [PENDING.c.slave_id == slave_id, *([] if kind is None else [PENDING.c.kind == kind])]
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(PENDING).where(PENDING.c.slave_id == slave_id))
+            connection.execute(sa.delete(PENDING).where(*done))
 
     def rename(self, slave_id: str, new_id: str) -> None:
         """Given a slave's id and its new one, what is owed goes along."""

@@ -233,6 +233,20 @@ def test_a_revocation_of_a_slave_that_is_off_waits_and_is_done_when_it_is_back(
     assert workplace.registry.pending.all() == []
 
 
+def test_a_rotation_does_not_settle_a_revocation_that_is_owed(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    grant(workplace, slave, "ci", TokenScope.READ)
+    agent.kill()
+    assert not revoke(workplace, slave).is_done
+    agent.restart()
+    rotate(workplace, slave)
+    assert [one.kind for one in workplace.registry.pending.all()] == [PendingKind.REVOKE]
+    [done] = catch_up(workplace)
+    assert done.is_settled, done.reason
+    assert workplace.registry.pending.all() == [] and credentials(workplace, slave) == []
+
+
 def test_a_revocation_whose_answer_got_lost_is_settled_by_the_next_try(
     agent: RunningAgent, workplace: Workplace, slave: Slave
 ) -> None:
