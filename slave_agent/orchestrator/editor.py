@@ -89,17 +89,18 @@ class Editor:
         former = plan.before
         self._privilege.forget_previous(name)  # of an older change: a killed agent must not go back to that
         self._store.write(_being_changed(plan, is_running, order.is_restart_wanted))
+        has_restarted = False  # perhaps: whatever fails from then on, the process may be of the new version
         try:
             self._privilege.install(plan.to_install, keep_environment=True)
             if order.is_restart_wanted:
+                has_restarted = True
                 self._lifecycle.restart(plan.after.config)
         except AgentStops:  # no time to go back: what is written down lets the next start do it
             raise
-        except DidNotStayUp as error:
-            error.restored = self._go_back(former, is_running)
-            raise
-        except BaseException:
-            self._put_back(former)
+        except BaseException as error:
+            restored = self._go_back(former, is_running) if has_restarted else self._put_back(former)
+            if isinstance(error, DidNotStayUp):
+                error.restored = restored
             raise
         self._store.write(plan.after)
         forget_former(self._privilege, name)
