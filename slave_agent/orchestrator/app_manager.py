@@ -20,7 +20,7 @@ from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.registrar import Registrar
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.orchestrator.unit_text import unit_file_state
-from slave_agent.privilege import Privilege
+from slave_agent.privilege import Privilege, UnitLook
 from slave_agent.systemd.parser import ServiceStatus
 from slave_agent.systemd.service_config import APP_NAME, FieldProblem, ServiceConfig
 from slave_agent.systemd.states import UnitState
@@ -125,11 +125,14 @@ class AppManager:
         with self._turns.turn(name):
             self.recovery.settle(name)
             record = self.record(name)
-            self._refuse_lost_environment(record, order.fields.get(ENVIRONMENT))
+            seen = self._privilege.look(name)
+            _refuse_lost_environment(record, seen, order.fields.get(ENVIRONMENT))
             plan = self._editor.plan(record, order)
             if not order.is_dry_run:
                 self._turns.claim(name)
             edited = self._editor.carry_out(plan, order)
+            if seen.file is UnitFileState.MISSING and not order.is_dry_run:
+                self._lifecycle.set_enabled(name, True)
             return self.status(name), edited
 
     def _operate(self, name: str, act: Callable[[ServiceConfig], ServiceStatus], needs_unit: bool = True) -> JsonObject:
@@ -139,27 +142,22 @@ class AppManager:
             self.recovery.settle(name)
             record = self.record(name)
             if needs_unit:
-                self._write_missing_unit(record)
+                self._make_whole(record)
             act(record.config)
             return self.status(name)
 
-    def _write_missing_unit(self, record: AppRecord) -> None:
-        """A unit that was removed by hand is written again by what needs it, if its environment is left."""
-        if self._privilege.look(record.name).file is not UnitFileState.MISSING:
-            return
-        self._refuse_lost_environment(record, {})
-        _log.warning("the unit of %s was removed by hand: it is written again", record.name)
-        self._privilege.install(record.document, keep_environment=True)
-        self._lifecycle.set_enabled(record.name, True)
-
-    def _refuse_lost_environment(self, record: AppRecord, patch: object) -> None:
-        """Values that a hand has removed are known to nobody here: without them the app would be another one."""
-        left = self._privilege.look(record.name).environment_names if record.environment_names else ()
-        lost = set(record.environment_names) - set(left) - set(patch if isinstance(patch, dict) else ())
-        if lost:
-            told = f"removed by hand, its values are not known any more: {', '.join(sorted(lost))}"
-            hint = "PATCH with each of these names and its value; null leaves one out."
-            raise WrongFields([FieldProblem(ENVIRONMENT, told, hint)])
+    def _make_whole(self, record: AppRecord) -> None:
+        """Before what needs the unit: one that was removed by hand is written again, if its environment is left.
+        Without that systemd would end an app that runs, and start it no more.
+        """
+        seen = self._privilege.look(record.name)
+        is_missing = seen.file is UnitFileState.MISSING
+        if is_missing or (seen.file is UnitFileState.UNTOUCHED and not seen.environment_names):
+            _refuse_lost_environment(record, seen, {})
+        if is_missing:
+            _log.warning("the unit of %s was removed by hand: it is written again", record.name)
+            self._privilege.install(record.document, keep_environment=True)
+            self._lifecycle.set_enabled(record.name, True)
 
     def _documents(self, records: Sequence[AppRecord]) -> list[JsonObject]:
         pairs = [(record, record.config) for record in records]
@@ -174,3 +172,12 @@ class AppManager:
             seen = AppSeen(record, config, unit, processes.get(config.name), unit_file_state(unit))
             documents.append(status_document(seen, self._judge))
         return documents
+
+
+def _refuse_lost_environment(record: AppRecord, seen: UnitLook, patch: object) -> None:
+    """Values that a hand has removed are known to nobody here: without them the app would be another one."""
+    lost = set(record.environment_names) - set(seen.environment_names) - set(patch if isinstance(patch, dict) else ())
+    if lost:
+        told = f"removed by hand, its values are not known any more: {', '.join(sorted(lost))}"
+        hint = "PATCH with each of these names and its value; null leaves one out."
+        raise WrongFields([FieldProblem(ENVIRONMENT, told, hint)])

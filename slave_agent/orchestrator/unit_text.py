@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slave_agent.systemd.parser import ServiceStatus
-from slave_agent.systemd.service_generator import is_untouched
+from slave_agent.systemd.service_generator import is_ours, is_untouched
 from slave_agent.systemd.unit_files import UnitFileState
 
 
@@ -23,4 +23,6 @@ def unit_file_state(status: ServiceStatus) -> UnitFileState | None:
         return UnitFileState.MISSING if status.needs_reload else None
     except OSError:
         return None
+    if not is_ours(text):
+        return UnitFileState.FOREIGN
     return UnitFileState.UNTOUCHED if is_untouched(text) else UnitFileState.EDITED

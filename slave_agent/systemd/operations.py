@@ -74,6 +74,7 @@ class AppOperations(KeptApps):
             if verb in ENDING and self.files.state(known) is UnitFileState.MISSING:
                 return self._end_without_file(verb, known)
             if self.files.state(known) not in OURS:
+                self.refuse_foreign(known)
                 raise Refused(f"There is no app {known} of D8's here.", "Register it first.")
             if verb in (UnitVerb.START, UnitVerb.RESTART):
                 self._checks.refuse_what_may_not_start(known)

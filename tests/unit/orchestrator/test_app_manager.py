@@ -10,9 +10,10 @@ from slave_agent.orchestrator import app_store
 from slave_agent.orchestrator.app_status import REMOVED_BY_HAND
 from slave_agent.orchestrator.editor import EditOrder
 from slave_agent.orchestrator.errors import AgentStops, DidNotStayUp, NameTaken, NoSuchApp, TooSoon, WrongFields
+from slave_agent.privilege import UnitOutcome
 from slave_agent.states import AppPhase
 from slave_agent.systemd.service_config import FieldProblem
-from slave_agent.systemd.states import UnitState
+from slave_agent.systemd.states import UnitState, UnitVerb
 from tests.support.machine_in_memory import AgentKilled
 from tests.unit.orchestrator.conftest import DOCUMENT, Slave
 
@@ -211,6 +212,26 @@ def test_an_environment_removed_by_hand_is_asked_for_and_not_left_out(registered
     assert registered.apps.record("shop").environment_names == ("TOKEN",)
 
 
+def test_an_app_whose_environment_was_removed_by_hand_is_left_running_and_its_values_are_asked_for(
+    registered: Slave,
+) -> None:
+    pid = registered.apps.status("shop")["pid"]
+    registered.machine.units["shop"].environment.clear()
+    with pytest.raises(WrongFields, match="PORT, TOKEN"):
+        registered.apps.restart("shop")
+    assert registered.apps.status("shop")["pid"] == pid
+    registered.wait()
+    registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": "neu", "PORT": None}}))
+    registered.wait()
+    assert registered.apps.restart("shop")["pid"] not in (None, pid)
+
+
+def test_a_unit_removed_by_hand_is_written_again_by_a_change_and_begins_at_boot(registered: Slave) -> None:
+    registered.machine.remove_by_hand("shop")
+    status, _ = registered.apps.edit("shop", EditOrder({"tasks": 50}))
+    assert (status["problem"], status["enabled"]) == (None, True)
+
+
 def test_a_silent_helper_is_told_and_the_record_stays(registered: Slave) -> None:
     registered.machine.is_silent = True
     with pytest.raises(PrivilegeUnavailable):
@@ -377,6 +398,27 @@ def test_a_change_that_does_not_stay_up_goes_back_by_itself(registered: Slave) -
     assert failed.value.restored is True
     assert registered.apps.record("shop").document["script"] == "/srv/shop/server.js"
     assert registered.machine.units["shop"].document["script"] == "/srv/shop/server.js"
+    assert registered.apps.status("shop")["state"] == "active"
+
+
+def test_a_change_whose_restart_nobody_answers_for_goes_back_with_its_process(
+    registered: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act, restarted_with = registered.machine.act, []
+
+    def act_and_lose_the_first_answer(verb: UnitVerb, name: str) -> UnitOutcome:
+        outcome = act(verb, name)
+        if verb is UnitVerb.RESTART:
+            restarted_with.append(registered.machine.units[name].document.get("tasks"))
+            if len(restarted_with) == 1:
+                raise PrivilegeUnavailable("root's helper gave no answer", "Try again.")
+        return outcome
+
+    monkeypatch.setattr(registered.machine, "act", act_and_lose_the_first_answer)
+    with pytest.raises(PrivilegeUnavailable):
+        registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted=True))
+    assert restarted_with == [50, None], "the process, too, is of the former version"
+    assert registered.apps.record("shop").document["tasks"] is None
     assert registered.apps.status("shop")["state"] == "active"
 
 

@@ -38,6 +38,8 @@ def test_a_unit_as_it_was_written_and_one_that_was_edited(unit: Path) -> None:
     assert look(unit) is UnitFileState.UNTOUCHED
     unit.write_text(unit.read_text().replace("[Service]", "[Service]\nNice=5"))
     assert look(unit) is UnitFileState.EDITED
+    unit.write_text("[Service]\nExecStart=/bin/sleep 1000\n")
+    assert look(unit) is UnitFileState.FOREIGN
 
 
 def test_a_file_that_is_not_seen_is_missing_only_if_systemd_misses_it_too(unit: Path) -> None:

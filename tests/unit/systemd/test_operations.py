@@ -96,7 +96,7 @@ def test_a_unit_of_somebody_else_stays(host: AppHost) -> None:
         lambda: host.operations.act(UnitVerb.START, "shop"),
         lambda: host.operations.act(UnitVerb.STOP, "shop"),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(Refused, match="not D8's"):
             verb()
     assert (host.tree / UNIT).read_text() == "[Service]\nExecStart=/bin/true\n"
     assert host.files() == {UNIT} and host.units.orders == []
