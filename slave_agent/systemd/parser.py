@@ -12,6 +12,7 @@ from slave_agent.systemd.states import UnitState
 
 SHOW_PROPERTIES = (
     "Id",
+    "Names",
     "LoadState",
     "ActiveState",
     "SubState",
@@ -70,8 +71,14 @@ class ServiceStatus:
 
 
 def parse_show(text: str) -> dict[str, ServiceStatus]:
-    """Given the output of `systemctl show` for any number of units, return the status of each by its name."""
-    return {status.unit: status for status in map(_status, _blocks(text)) if status.unit}
+    """Given the output of `systemctl show` for any number of units, return the status of each by each of its names:
+    one may be asked for by an alias, as mysql.service for mariadb.service.
+    """
+    found: dict[str, ServiceStatus] = {}
+    for block in _blocks(text):
+        if (status := _status(block)).unit:
+            found.update(dict.fromkeys([status.unit, *block.get("Names", "").split()], status))
+    return found
 
 
 def parse_status_output(text: str) -> ServiceStatus:

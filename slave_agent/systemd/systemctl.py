@@ -41,7 +41,7 @@ class Systemctl:
         self.is_user = is_user
 
     def show(self, units: Sequence[str]) -> dict[str, ServiceStatus]:
-        """Given units, return the status of each by its name, with one process for all. Raises SystemdError."""
+        """Given units, return the status of each by the name asked for; one process for all. Raises SystemdError."""
         if not units:
             return {}
         options = ["--timestamp=us+utc", f"--property={','.join(SHOW_PROPERTIES)}"]
@@ -53,7 +53,7 @@ class Systemctl:
                 f"systemctl did not tell the state of {', '.join(missing or units)}: {reason_of(done)}",
                 "See whether systemd answers: systemctl is-system-running",
             )
-        return found
+        return {unit: found[unit] for unit in units}
 
     def act(self, verb: UnitVerb, unit: str) -> Finished:
         """Given a verb and a unit, do it, wait for it and return how the command ended; a non-zero exit is data."""

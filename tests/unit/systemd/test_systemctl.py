@@ -37,6 +37,12 @@ def test_all_units_are_asked_for_at_once() -> None:
     assert run.calls[0][0] == "systemctl" and run.calls[0][-4:] == ["--", *units]
 
 
+def test_a_unit_is_found_by_the_alias_that_was_asked_for() -> None:
+    told = "Id=mariadb.service\nNames=mysql.service mariadb.service\nActiveState=active\n"
+    found = Systemctl(Scripted(CommandResult(0, told, ""))).show(["mysql.service"])
+    assert list(found) == ["mysql.service"] and found["mysql.service"].state is UnitState.ACTIVE
+
+
 def test_nothing_is_asked_for_no_units() -> None:
     assert Systemctl(Scripted()).show([]) == {}
 
