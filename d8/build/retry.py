@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from d8.build.command_failed import last_output
+from d8.congress.diagnosis import is_lasting
 from d8.errors import Cancelled, PermanentFailure, Refused
 
 
@@ -16,6 +18,5 @@ class RetryPolicy:
 
     def delay_after(self, attempt: int, failure: Exception) -> float | None:
         """Given the attempt (from 1) and its failure, return the seconds until the next one; None: give up."""
-        if isinstance(failure, (PermanentFailure, Refused, Cancelled)) or attempt >= self.attempts:
-            return None
-        return self.delay_seconds
+        is_pointless = isinstance(failure, (PermanentFailure, Refused, Cancelled)) or is_lasting(last_output(failure))
+        return None if is_pointless or attempt >= self.attempts else self.delay_seconds

@@ -20,6 +20,11 @@ def diagnose(*tiers: Iterable[str]) -> Diagnosis:
     return UNKNOWN_FAILURE.diagnosis
 
 
+def is_lasting(text: str) -> bool:
+    """Given an error or the output of a command, in English, return whether another attempt would fail as well."""
+    return any(known.is_lasting and known.explains(text) for known in KNOWN_FAILURES)
+
+
 def telling_line(output: str) -> str | None:
     """Given the output of a command that failed, return the line that says more than its last one, if there is one."""
     searches = (re.search(known.telling, output, re.MULTILINE) for known in KNOWN_FAILURES if known.telling)

@@ -17,13 +17,15 @@ from d8.models import Diagnosis
 @dataclass(frozen=True)
 class KnownFailure:
     """One row: the section of docs/troubleshooting.md, cause, advice, and patterns of the texts that tell it. `telling`
-    finds the line that says more than the last one, where a program goes on talking after it."""
+    finds the line that says more than the last one, where a program goes on talking after it. `is_lasting`: another
+    attempt would fail in the same way."""
 
     anchor: str
     cause: Message
     advice: Message
     patterns: tuple[str, ...]
     telling: str = ""
+    is_lasting: bool = False
 
     def explains(self, text: str) -> bool:
         """Given an error or the output of a command, in English, return whether it is this failure."""
@@ -177,6 +179,14 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"disk has no room",
             r"job could not be stored",
         ),
+        is_lasting=True,
+    ),
+    KnownFailure(
+        "disk-read-only",
+        message("a file system of the slave can only be read"),
+        message("sudo dmesg | grep -i remount tells whether it has errors; if not: sudo mount -o remount,rw FOLDER."),
+        (r"read-only file system", r"errno 30\b"),
+        is_lasting=True,
     ),
     KnownFailure(
         "out-of-memory",
@@ -381,7 +391,6 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"this needs root",
             r"permission denied",
             r"operation not permitted",
-            r"read-only file system",
             r"are you root\?",
         ),
     ),

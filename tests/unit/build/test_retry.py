@@ -1,9 +1,14 @@
 """Three attempts with a delay, and none where repetition can't help."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from d8.build.command_failed import CommandFailed
 from d8.build.retry import RetryPolicy
 from d8.errors import BuildFailed, Cancelled, PermanentFailure, Refused, SlaveUnreachable
+from d8.messages import message
+from d8.models import CommandResult
 
 
 @pytest.mark.parametrize(
@@ -19,3 +24,21 @@ from d8.errors import BuildFailed, Cancelled, PermanentFailure, Refused, SlaveUn
 )
 def test_delay_after(attempt, failure, delay):
     assert RetryPolicy(3, 10).delay_after(attempt, failure) == delay
+
+
+@pytest.mark.parametrize(
+    ("said", "delay"),
+    [
+        ("tar: d8: Cannot write: No space left on device", None),
+        ("OSError: [Errno 28] No space left on device: '/opt/d8-agent'\nsorry", None),
+        ("mkdir: cannot create directory '/opt/d8-agent': Read-only file system", None),
+        ("curl: (28) Connection timed out", 10),
+    ],
+)
+@pytest.mark.parametrize("is_cause", [False, True])
+def test_a_disk_that_can_not_be_written_is_not_tried_again(said: str, delay: float | None, is_cause: bool):
+    now = datetime.now(UTC)
+    failed = CommandFailed(CommandResult("tar", False, "", said, 2, now, 0.1, "1"), message("unpacking the source"))
+    failure = BuildFailed("no release") if is_cause else failed
+    failure.__cause__ = failed if is_cause else None
+    assert RetryPolicy(3, 10).delay_after(1, failure) == delay
