@@ -20,7 +20,7 @@ SPANISH_ON_WINDOWS = {
     "agent_hint": "Vuelve a construirla desde el master (opción 11), o quítala allí antes (opción 16).",
     "only_commands": "En Windows el master puede ejecutar comandos, pero no construir un slave: el agente necesita "
     "systemd. Para un slave, usa WSL 2 (wsl --install) y el instalador .sh dentro.",
-    "still_old": 'El servidor en marcha usa todavía los archivos anteriores. Para reiniciarlo: "%s" --start',
+    "still_old": "El servidor en marcha usa todavía los archivos anteriores. Para reiniciarlo: %s",
     "remove_failed": "No se pudo borrar %s: cierra lo que lo use y repite.",
 }
 
@@ -40,7 +40,7 @@ ENGLISH_ON_WINDOWS = {
     "agent_hint": "Build it again from the master (option 11), or remove it there first (option 16).",
     "only_commands": "On Windows the master can run commands but not build a slave: the agent needs systemd. "
     "For a slave, use WSL 2 (wsl --install) and the .sh installer inside it.",
-    "still_old": 'The running server still uses the old files. To restart it: "%s" --start',
+    "still_old": "The running server still uses the old files. To restart it: %s",
     "remove_failed": "%s could not be removed: close what uses it and run this again.",
 }
 

@@ -64,7 +64,8 @@ def test_beside_an_agent_it_says_how_to_begin_anew_whatever_the_folder(operator:
     (operator.folder / "photo").write_text("precious")
     for options in (["--start"], [], ["--dir", "elsewhere"]):
         said = operator.run(*options, expect=1).stderr
-        assert f'sh "{operator.script}" --uninstall' in said
+        [line] = [line for line in said.splitlines() if line.endswith("--uninstall")]
+        assert f"sh {operator.script} " in line
         assert str(operator.folder) not in said
     assert not (operator.home / "elsewhere").exists()
     (operator.folder / "photo").unlink()
@@ -119,7 +120,7 @@ def test_an_agent_that_cannot_be_removed_is_told_and_nothing_else_is_touched(ope
     opt = put_agent(operator)
     (opt / "broken").touch()
     said = operator.run("--uninstall", expect=1).stderr
-    assert "the unit is busy" in said and f'sh "{operator.script}" --uninstall' in said
+    assert "the unit is busy" in said and f"sh {operator.script} --uninstall" in said
     assert operator.folder.exists()
     (opt / "broken").unlink()
 
@@ -132,5 +133,5 @@ def test_without_rights_the_exact_command_is_told(operator: Operator, tmp_path: 
     put_tool(tools, "sudo", "exit 1")
     said = operator.run("--uninstall", expect=1, PATH=f"{tools}:{os.environ['PATH']}").stderr
     command = next(line for line in said.splitlines() if "sudo" in line)
-    assert f'-I "{opt}/control/d8-activate" uninstall --wait' in command
+    assert f"-I {opt}/control/d8-activate uninstall --wait" in command
     assert not (operator.home / "asked").exists()

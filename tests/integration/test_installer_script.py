@@ -7,6 +7,7 @@ import datetime
 import http.client
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -117,7 +118,7 @@ def test_the_script_passes_the_checkers(tmp_path: Path, language: str, tls: bool
 
 def test_installing_writes_private_files_and_says_how_to_go_on(operator: Operator) -> None:
     said = operator.run().stdout
-    assert f'cd "{operator.folder}" && python3 slave_server.py' in said
+    assert f"cd {operator.folder} && python3 slave_server.py" in said
     assert "--start" in said
     assert "python3 start_d8.py build" in said
     assert "Port" in said and "is free" in said
@@ -193,6 +194,23 @@ def test_another_folder_can_be_named(operator: Operator) -> None:
     assert not operator.folder.exists()
     operator.run("--dir=elsewhere/deep", "--uninstall")
     assert not (operator.home / "elsewhere" / "deep").exists()
+
+
+def test_the_lines_it_prints_can_be_copied_whatever_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s "odd" $HOME %s ñ'
+    with operator_at(tmp_path / "my home $x") as operator:
+        printed = operator.run("--dir", str(folder)).stdout.splitlines()
+        by_hand, background = (next(line.strip() for line in printed if end in line) for end in ("cd ", "--start"))
+        assert by_hand.endswith(" && python3 slave_server.py")
+        entered = by_hand.removesuffix("python3 slave_server.py") + "pwd"
+        assert subprocess.run(["sh", "-c", entered], capture_output=True, text=True, check=True).stdout.strip() == str(
+            folder
+        )
+        assert shlex.split(background) == ["sh", str(operator.script), "--dir", str(folder), "--start"]
+        operator.run(*shlex.split(background)[2:])
+        [again] = [line for line in operator.run("--dir", str(folder)).stdout.splitlines() if "--start" in line]
+        assert again.endswith(background)
+        operator.run("--dir", str(folder), "--uninstall")
 
 
 def test_spanish_is_spanish(tmp_path: Path) -> None:
@@ -283,6 +301,19 @@ def test_a_folder_that_is_not_its_own_is_never_removed(operator: Operator, folde
 
 
 # --- when it can't ---
+
+
+@pytest.mark.parametrize("options", [[], ["--start"], ["--uninstall"]])
+def test_another_users_folder_is_left_to_them(operator: Operator, tmp_path: Path, options: list[str]) -> None:
+    operator.run()
+    before = (operator.folder / "config.json").stat()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "id").write_text("#!/bin/sh\necho 12345\n")
+    (tools / "id").chmod(0o755)
+    said = operator.run(*options, expect=1, PATH=f"{tools}:{os.environ['PATH']}").stderr
+    assert "belongs to another user" in said and "as that user" in said
+    assert (operator.folder / "config.json").stat() == before
 
 
 def test_a_taken_port_is_told_with_who_and_nothing_is_left(operator: Operator) -> None:

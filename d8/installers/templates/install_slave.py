@@ -188,14 +188,19 @@ class Installation:
             self.say("only_commands")
         return code
 
+    def line_to_start(self) -> str:
+        """Return the line that runs this script again and starts the server of the same folder."""
+        folder = "" if self.folder == Path.home() / "d8_slave" else f' --dir "{self.folder}"'
+        return f'"{self.script}"{folder} --start'
+
     def tell_how_to_start(self, is_running: bool) -> None:
         """Print the line that starts it."""
         self.step("step_start")
         if is_running:
-            self.say("still_old", self.script)
+            self.say("still_old", self.line_to_start())
             return
         self.say("how_to_start")
-        print(f'   "{self.script}" --start')
+        print("   " + self.line_to_start())
         self.say("only_commands")
 
     def install(self) -> int:
