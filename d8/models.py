@@ -72,6 +72,7 @@ class Credential:
     """One server certificate as the master knows it: SHA-256 of its DER in hex, and the token that goes with it.
 
     `expires` ends the token; `ends` is when the certificate does, and `authority` the fingerprint of what signed it.
+    `next_token` is one that was sent to replace the token: the slave may know it already.
     """
 
     kind: CredentialKind
@@ -81,6 +82,7 @@ class Credential:
     expires: datetime | None = None
     authority: str | None = None
     ends: datetime | None = None
+    next_token: str | None = field(default=None, repr=False)
 
 
 class TokenScope(StrEnum):

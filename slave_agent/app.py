@@ -105,6 +105,7 @@ def route_table(services: Services) -> RouteTable:
             Route("GET", "/api/audit", Right.MANAGE),
             Route("POST", "/api/agent/enroll", Right.MANAGE),
             Route("POST", "/api/agent/confirm", Right.MANAGE),
+            Route("POST", "/api/agent/rescue", Right.MANAGE),
             Route("POST", "/api/agent/bootstrap", Right.MANAGE),
             Route("POST", "/api/agent/uninstall", Right.MANAGE),
             Route("GET", "/api/agent/releases", Right.MANAGE),

@@ -66,6 +66,7 @@ class ActivationVerb(StrEnum):
     UPDATE = "update"
     HANDOVER = "handover"
     ROLLBACK = "rollback"
+    RESCUE = "rescue"
 
 
 class AppState(StrEnum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from d8.actions.rescue_token import end_rescue_token
 from d8.actions.rotation import header_file
 from d8.actions.workplace import Workplace
 from d8.errors import SlaveUnreachable, TokenRefused
@@ -16,7 +17,7 @@ from d8.models import CredentialKind, PendingKind, Slave
 
 @dataclass(frozen=True)
 class Revocation:
-    """What became of it: `is_done` says that the slave has acknowledged it; otherwise `warning` says why not."""
+    """What became of it: `is_done` says that the slave has acknowledged it; `warning` says why not, or what is left."""
 
     slave: Slave
     is_done: bool
@@ -37,7 +38,7 @@ def revoke(workplace: Workplace, slave: Slave) -> Revocation:
     registry = workplace.registry
     registry.pending.begin(slave, PendingKind.REVOKE, datetime.now(UTC))
     try:
-        say_revoke(workplace, slave)
+        kept = say_revoke(workplace, slave)
     except SlaveUnreachable as error:
         registry.pending.failed(slave.slave_id, str(error.message), datetime.now(UTC))
         registry.record("trust-revoke", slave.slave_id, "pending")
@@ -48,22 +49,35 @@ def revoke(workplace: Workplace, slave: Slave) -> Revocation:
         )
         return Revocation(slave, is_done=False, warning=warning)
     registry.pending.settle(slave.slave_id, PendingKind.REVOKE)
-    registry.record("trust-revoke", slave.slave_id, "done")
-    return Revocation(slave, is_done=True)
+    registry.record("trust-revoke", slave.slave_id, f"done, but its bootstrap: {kept}" if kept else "done")
+    return Revocation(slave, is_done=True, warning=bootstrap_is_open(slave, kept) if kept else NOTHING)
 
 
-def say_revoke(workplace: Workplace, slave: Slave) -> None:
-    """Tell the slave. A token that it knows no more is as dead as it can be: its answer got lost before.
+def bootstrap_is_open(slave: Slave, reason: Message) -> Message:
+    """Given why the token of a slave's bootstrap was not replaced, return what the operator is told. Pure."""
+    return message(
+        "{slave}: the token of its bootstrap is the old one ({reason}). It is of use during a build and when the agent "
+        "can't run. Build the slave anew, or update it and try again.",
+        slave=slave.slave_id,
+        reason=reason,
+    )
+
+
+def say_revoke(workplace: Workplace, slave: Slave) -> Message:
+    """Tell the slave; return why its bootstrap's token could not be ended with the agent's, or NOTHING. A token that
+    the agent knows no more is as dead as it can be: its answer got lost before.
 
     Raises SlaveUnreachable, or Refused when another server answers there.
     """
     try:
         client = connect_to_slave(slave, workplace.settings, workplace.registry)
         try:
+            kept = end_rescue_token(workplace, client, slave)
             client.revoke()
         finally:
             client.close()
     except TokenRefused:
-        pass
+        kept = NOTHING
     workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, kept="")
     header_file(workplace, slave).unlink(missing_ok=True)
+    return kept

@@ -1,5 +1,6 @@
-"""Gives a slave a new certificate and token and ends the old ones. Whoever is killed when, one of the two works, and
-the master knows which: the new one is stored before it is sent, what was begun is written down until it is finished.
+"""Gives a slave a new certificate and token, its bootstrap a new token, and ends the old ones. Whoever is killed when,
+one of the two works, and the master knows which: the new one is stored before it is sent, what was begun is written
+down until it is finished.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from d8.actions.fan_out import fan_out
+from d8.actions.rescue_token import renew_rescue_token
 from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
@@ -22,7 +24,7 @@ from d8.fleet.connection import connect_to_slave
 from d8.fleet.issuing import Issued, host_names, issue
 from d8.fleet.names import Address
 from d8.fleet.trust import FleetAuthority
-from d8.messages import Message
+from d8.messages import NOTHING, Message
 from d8.models import Credential, CredentialKind, PendingKind, Slave
 
 CONFIRM_SECONDS = 30.0
@@ -31,15 +33,19 @@ PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Rotation:
-    """A slave whose credential was replaced; `ends` is when its new certificate does, None without TLS."""
+    """A slave whose credential was replaced; `ends` is when its new certificate does, None without TLS. `kept` says why
+    the bootstrap's token was not replaced with it, NOTHING if it was.
+    """
 
     slave: Slave
     ends: datetime | None
+    kept: Message = NOTHING
 
     def as_json(self) -> dict[str, Any]:
         """Return its object in `trust SLAVE rotate --json`."""
         ends = self.ends.isoformat() if self.ends else None
-        return {"slave_id": self.slave.slave_id, "rotated": True, "ends": ends}
+        kept = str(self.kept) or None
+        return {"slave_id": self.slave.slave_id, "rotated": True, "ends": ends, "bootstrap_kept": kept}
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ def rotate(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = 
         try:
             hosts = _hosts_of(slave, client)
             workplace.registry.pending.begin(slave, PendingKind.ROTATE, datetime.now(UTC))
+            kept = renew_rescue_token(workplace, client, slave)
             issued = _enrol(workplace, client, slave, hosts)
         finally:
             client.close()
@@ -95,8 +102,8 @@ def rotate(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = 
         workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, issued.credential.fingerprint)
         workplace.registry.pending.settle(slave.slave_id, PendingKind.ROTATE)
     header_file(workplace, slave).unlink(missing_ok=True)  # it holds the old token; `trust` writes the new one
-    workplace.registry.record("trust-rotate", slave.slave_id, "done")
-    return Rotation(slave, issued.credential.ends)
+    workplace.registry.record("trust-rotate", slave.slave_id, f"done, but its bootstrap: {kept}" if kept else "done")
+    return Rotation(slave, issued.credential.ends, kept)
 
 
 def _enrol(workplace: Workplace, client: SlaveClient, slave: Slave, hosts: list[str]) -> Issued:

@@ -178,6 +178,10 @@ class SlaveClient:
         answer = self.call("GET", "/api/audit", params={"limit": limit})
         return self.read(200, lambda found: [_deed(one) for one in needed(found, "entries", list)], answer)
 
+    def replace_rescue(self, order: str) -> Json:
+        """Given an order that the fleet has signed, give the bootstrap that stands by another token."""
+        return self.call("POST", "/api/agent/rescue", patience=60, json={"order": order})
+
     def return_to_bootstrap(self) -> Json:
         """Ask the agent to hand the port back to the bootstrap, so that it can be built again."""
         return self.call("POST", "/api/agent/bootstrap", json={})

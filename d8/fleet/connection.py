@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from d8.errors import Refused, TokenRefused
@@ -44,6 +46,8 @@ def connect(address: Address, settings: Settings, registry: Registry) -> SlaveCl
             address=address,
             moment=f"{credential.expires:%Y-%m-%d %H:%M}",
         )
+    if credential.next_token and (client := _let_in(address, [credential], settings)) is not None:
+        return client
     return SlaveClient(address, credential, tls=True, connect_timeout=settings.connect_timeout_seconds)
 
 
@@ -94,7 +98,6 @@ def _connect_plain(
     kinds: frozenset[CredentialKind] = frozenset(CredentialKind),
 ) -> SlaveClient:
     """Without TLS nothing proves who answers: the token goes by what the open health answer says the server is."""
-    options = {"tls": False, "connect_timeout": settings.connect_timeout_seconds}
     probe = SlaveClient(address, None, tls=False, connect_timeout=settings.connect_timeout_seconds)
     try:
         mode = probe.health().get("mode")
@@ -106,21 +109,33 @@ def _connect_plain(
     candidates = registry.credentials(kind, owner.slave_id) if owner and kind in kinds else []
     if slave is None:
         candidates = [*candidates, *registry.credentials(CredentialKind.INSTALLER)]
-    for credential in candidates:
-        if not credential.fingerprint.startswith(PLAIN) or _has_expired(credential):
-            continue
-        client = SlaveClient(address, credential, **options)  # type: ignore[arg-type]
-        try:
-            if "host" in client.health():
-                return client
-        except Refused:
-            pass
-        client.close()
+    usable = [one for one in candidates if one.fingerprint.startswith(PLAIN) and not _has_expired(one)]
+    if (client := _let_in(address, usable, settings)) is not None:
+        return client
     raise TokenRefused(
         "{address} accepts none of this master's tokens",
         "Run an installer of this master on it (option 10).",
         address=address,
     )
+
+
+def _let_in(address: Address, candidates: Iterable[Credential], settings: Settings) -> SlaveClient | None:
+    """Given credentials of the server at an address, return a client with the first that it takes, None if it takes
+    none. Where another token was on its way to the slave, both are tried.
+    """
+    for credential in candidates:
+        for token in (credential.token, credential.next_token):
+            if token is None:
+                continue
+            known = replace(credential, token=token)
+            client = SlaveClient(address, known, tls=settings.tls, connect_timeout=settings.connect_timeout_seconds)
+            try:
+                if "host" in client.health():
+                    return client
+            except Refused:
+                pass
+            client.close()
+    return None
 
 
 def _has_expired(credential: Credential) -> bool:

@@ -46,6 +46,7 @@ CREDENTIALS = sa.Table(
     sa.Column("created", sa.DateTime, nullable=False),
     sa.Column("authority", sa.String),
     sa.Column("ends", sa.DateTime),
+    sa.Column("next_token", sa.String),
 )
 TABLES = (*METADATA.sorted_tables, REQUESTS, AUDIT, PENDING)
 
@@ -155,6 +156,19 @@ class Registry:
             connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.fingerprint == credential.fingerprint))
             connection.execute(sa.insert(CREDENTIALS).values(**values))
 
+    def offer_token(self, slave_id: str, kind: CredentialKind, token: str) -> None:
+        """Given a token that will take the place of those of a slave and a kind, remember it before it is sent."""
+        mine = (CREDENTIALS.c.slave_id == slave_id, CREDENTIALS.c.kind == kind)
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(CREDENTIALS).where(*mine).values(next_token=token))
+
+    def take_token(self, slave_id: str, kind: CredentialKind) -> None:
+        """Given a slave that has taken the token offered for a kind, forget those before it."""
+        mine = (CREDENTIALS.c.slave_id == slave_id, CREDENTIALS.c.kind == kind, CREDENTIALS.c.next_token.is_not(None))
+        taken = {"token": CREDENTIALS.c.next_token, "next_token": None}
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(CREDENTIALS).where(*mine).values(**taken))
+
     def credential(self, fingerprint: str) -> Credential | None:
         """Given the fingerprint of a presented certificate, return what belongs to it; None for an unknown server."""
         with self._engine.connect() as connection:
@@ -210,4 +224,5 @@ def _credential(row: sa.RowMapping) -> Credential:
         expires=row["expires"].replace(tzinfo=UTC) if row["expires"] else None,
         authority=row["authority"],
         ends=row["ends"].replace(tzinfo=UTC) if row["ends"] else None,
+        next_token=row["next_token"],
     )

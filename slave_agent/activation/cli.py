@@ -25,6 +25,7 @@ from slave_agent.activation.look import look_forever, look_once
 from slave_agent.activation.persistence import choose_scope
 from slave_agent.activation.prepare import parse_preparation, prepare
 from slave_agent.activation.prove import prove
+from slave_agent.activation.rescue import replace_rescue_token
 from slave_agent.activation.retreat import return_to_bootstrap
 from slave_agent.activation.rollback import roll_back
 from slave_agent.activation.settings import InstallSettings, parse_install_settings
@@ -48,7 +49,7 @@ VERBS = (
         "return-to-bootstrap",
         "rollback",
     ),
-    *("guard", "adopt", "uninstall", "status", "releases", "probe", "container"),
+    *("guard", "adopt", "rescue", "uninstall", "status", "releases", "probe", "container"),
 )
 ENDS_ITS_CALLER = ("return-to-bootstrap", "rollback", "uninstall")
 REPLY_SECONDS = 1.0
@@ -90,6 +91,8 @@ def _call(activation: Activation, options: argparse.Namespace) -> dict[str, Any]
         return look_forever(activation) if options.loop else look_once(activation)
     if options.verb == "update":
         return work_on_update(activation) if options.wait else accept_update(activation, options.file or "")
+    if options.verb == "rescue":
+        return replace_rescue_token(activation, options.order or "")
     if options.verb == "prove":
         return prove(activation, sys.stdin.readline().strip() or None, options.stabilisation)
     if options.verb == "uninstall":
@@ -167,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", action="store_true", help="do it now and wait, also when it ends the caller")
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="wait before doing it")
     parser.add_argument("--file", metavar="NAME", help="update: the release in the agent's work folder")
+    parser.add_argument("--order", metavar="TEXT", help="rescue: what the fleet has signed")
     parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
     parser.add_argument("--stabilisation", type=float, default=8.0, metavar="SECONDS", help="prove: stay up so long")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")

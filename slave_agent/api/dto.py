@@ -67,6 +67,12 @@ class ReleaseForm(Form):
     file = _Text("the name of an uploaded file", 128, is_one_line=True)
 
 
+class RescueForm(Form):
+    """The body of POST /api/agent/rescue."""
+
+    order = _Text("an order that the fleet has signed", 60 * 1024, is_one_line=True)
+
+
 _KEY_PAIR = ("certificate", "private_key", "ca_certificate")
 
 
@@ -84,6 +90,11 @@ def enrolment(document: Any, has_tls: bool) -> Enrolment:
 def release_file(document: Any) -> str:
     """Given the body of POST /api/agent/releases, return the name of the uploaded file. Raises HttpProblem 422."""
     return str(checked(ReleaseForm(), document)["file"])
+
+
+def rescue_order(document: Any) -> str:
+    """Given the body of POST /api/agent/rescue, return the signed order. Raises HttpProblem 422."""
+    return str(checked(RescueForm(), document)["order"])
 
 
 def nothing(document: Any) -> None:

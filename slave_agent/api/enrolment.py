@@ -1,4 +1,4 @@
-"""How a slave gets credentials of its own, and how the agent gives way: enroll, confirm, bootstrap, uninstall."""
+"""How a slave gets credentials (enroll, confirm, rescue), and how the agent gives way (bootstrap, uninstall)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 
 from flask import Blueprint, request
 
-from slave_agent.api.dto import enrolment, nothing
+from slave_agent.api.dto import enrolment, nothing, rescue_order
 from slave_agent.api.exchange import parse_json
-from slave_agent.errors import AgentError, CredentialsError, HttpProblem
+from slave_agent.errors import ActivationError, AgentError, CredentialsError, HttpProblem
 from slave_agent.models import Credential, JsonObject
 from slave_agent.services import Services
 from slave_agent.states import ActivationVerb, CredentialKind
@@ -40,6 +40,16 @@ def enrolment_blueprint(services: Services) -> Blueprint:
         services.activation.ask(ActivationVerb.CONFIRM)  # it may be asked again: confirm is idempotent all the way down
         _log.info("confirmed: older tokens are dead, no way back is armed")
         return {"confirmed": True, "commit": services.settings.commit}
+
+    @routes.post("/rescue")
+    def rescue() -> JsonObject:
+        order = rescue_order(parse_json(request.get_data()))
+        try:
+            services.activation.ask(ActivationVerb.RESCUE, order=order)
+        except ActivationError as error:
+            raise HttpProblem(409, error.message, error.hint) from error
+        _log.info("the bootstrap that stands by has another token")
+        return {"replaced": True}
 
     @routes.post("/bootstrap")
     def bootstrap() -> tuple[JsonObject, int]:

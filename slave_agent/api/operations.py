@@ -28,7 +28,7 @@ from slave_agent.api.app_forms import (
     EditedForm,
     RemovedForm,
 )
-from slave_agent.api.dto import EnrolmentForm, Form, NoFields
+from slave_agent.api.dto import EnrolmentForm, Form, NoFields, RescueForm
 from slave_agent.api.log_forms import LogPageForm, LogStreamForm
 from slave_agent.api.webhook import CommandForm, WebhookForm
 from slave_agent.routes import WEBSOCKET
@@ -134,6 +134,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Give this slave credentials of its own", body=EnrolmentForm, problems=(422,)
     ),
     ("POST", "/api/agent/confirm"): Operation("Keep the new credentials", body=NoFields, problems=(409, 422, 502)),
+    ("POST", "/api/agent/rescue"): Operation(
+        "Give the bootstrap that stands by another token, signed by the fleet", body=RescueForm, problems=(409, 422)
+    ),
     ("POST", "/api/agent/bootstrap"): Operation(
         "Give way to the bootstrap", AcceptedForm, 202, NoFields, problems=(422, 502)
     ),

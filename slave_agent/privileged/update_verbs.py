@@ -1,5 +1,6 @@
-"""What the agent may ask of root when its own release changes. None of it takes code or a path from the agent: a
-release counts only if the fleet has signed it for this machine, and the switch only leads to one that was tried.
+"""What the agent may ask of root when its own release or the bootstrap's token changes. None of it takes code or a path
+from the agent: a release or token counts only if the fleet has signed it, and the switch only leads to one that was
+tried.
 """
 
 from __future__ import annotations
@@ -46,9 +47,14 @@ def _update(file: str) -> Mapping[str, Any]:
     return run_apart("update", f"--file={file}")
 
 
+def _rescue(order: str) -> Mapping[str, Any]:
+    return run_apart("rescue", f"--order={order}")
+
+
 UPDATE_VERBS: dict[str, Verb] = {
     "releases": Verb(_releases),
     "update": Verb(_update, {"file": str}),
     "handover": Verb(_asked("handover")),
     "rollback": Verb(_asked("rollback")),
+    "rescue": Verb(_rescue, {"order": str}),
 }

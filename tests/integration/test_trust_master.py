@@ -4,6 +4,8 @@ tokens for others, and what the doctor says of it.
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,7 @@ from d8.fleet.connection import PLAIN
 from d8.fleet.registry import Registry
 from d8.fleet.trust import FleetAuthority, token_hash
 from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
-from tests.support.agent_process import RunningAgent, running_agent
+from tests.support.agent_process import RunningAgent, asked_of_activation, running_agent
 from tests.support.fakes import make_settings, make_slave
 
 NOW = datetime.now(UTC)
@@ -92,6 +94,85 @@ def test_a_rotation_leaves_one_new_credential_and_the_old_one_dead(
     assert deed.actor
 
 
+@pytest.fixture
+def rescue(workplace: Workplace, slave: Slave) -> Credential:
+    """What opens the slave's bootstrap."""
+    known = Credential(CredentialKind.RESCUE, "the bootstrap's certificate", "what was stolen", slave.slave_id)
+    workplace.registry.save_credential(known, NOW - timedelta(days=30))
+    return known
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the agent was told about the token of the bootstrap, in order."""
+    told: list[dict[str, Any]] = []
+    send = SlaveClient.replace_rescue
+
+    def listen(client: SlaveClient, order: str) -> dict[str, Any]:
+        told.append(json.loads(json.loads(base64.urlsafe_b64decode(order))["order"]))
+        return send(client, order)
+
+    monkeypatch.setattr(SlaveClient, "replace_rescue", listen)
+    return told
+
+
+def test_a_rotation_ends_the_token_of_the_bootstrap_too(
+    agent: RunningAgent, workplace: Workplace, slave: Slave, rescue: Credential, orders: list[dict[str, Any]]
+) -> None:
+    done = rotate(workplace, slave)
+    assert done.as_json()["bootstrap_kept"] is None
+    [now] = workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id)
+    assert (now.fingerprint, now.next_token) == (rescue.fingerprint, None)
+    assert now.token != rescue.token
+    [order] = orders
+    assert (order["token_sha256"], order["replaces"]) == (token_hash(now.token), [token_hash(rescue.token)])
+    assert asked_of_activation(agent)[0] == "rescue"
+
+
+def test_a_token_of_the_bootstrap_whose_acknowledgement_got_lost_is_known_and_sent_again(
+    workplace: Workplace, slave: Slave, rescue: Credential, orders: list[dict[str, Any]]
+) -> None:
+    undo = killed_at(Registry, "take_token", comes_first=True)
+    with pytest.raises(Killed):
+        rotate(workplace, slave)
+    undo()
+    [between] = workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id)
+    assert between.token == rescue.token and between.next_token is not None
+    assert orders[0]["token_sha256"] == token_hash(between.next_token)
+    [tried] = catch_up(workplace)
+    assert tried.is_settled, tried.reason
+    assert orders[1]["token_sha256"] == orders[0]["token_sha256"]
+    [now] = workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id)
+    assert (now.token, now.next_token) == (between.next_token, None)
+
+
+def test_a_revocation_ends_the_token_of_the_bootstrap_too(
+    workplace: Workplace, slave: Slave, rescue: Credential, orders: list[dict[str, Any]]
+) -> None:
+    done = revoke(workplace, slave)
+    assert done.is_done and not done.warning
+    [order] = orders
+    assert order["replaces"] == [token_hash(rescue.token)]
+    assert workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id) == []
+
+
+@pytest.mark.parametrize("order", [rotate, revoke])
+def test_a_slave_that_keeps_the_token_of_its_bootstrap_is_told_and_written_down(
+    agent: RunningAgent, workplace: Workplace, slave: Slave, rescue: Credential, order: Callable[..., Any]
+) -> None:
+    (agent.folder / "release" / "d8-activate").write_text(
+        "import json, sys; print(json.dumps({'ok': True} if sys.argv[1] != 'rescue' else {'error': 'no bootstrap'}))"
+    )
+    done = order(workplace, slave)
+    said = done.as_json()["bootstrap_kept"] if order is rotate else done.as_json()["warning"]
+    assert "no bootstrap" in said
+    assert not is_alive(agent, agent.token)
+    [now] = workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id)
+    assert now.token == rescue.token
+    [deed] = workplace.registry.audit.newest(10)
+    assert deed.result.startswith("done, but its bootstrap: ") and "no bootstrap" in deed.result
+
+
 def killed_at(owner: Any, name: str, comes_first: bool) -> Callable[[], None]:
     """Have the process "killed" before or after a call; return what undoes that."""
     original = getattr(owner, name)
@@ -115,6 +196,8 @@ POINTS = [
     ("before the credential is made", rotation, "issue", True),
     ("before it is sent", SlaveClient, "enroll", True),
     ("after it was sent", SlaveClient, "enroll", False),
+    ("before the bootstrap's is sent", SlaveClient, "replace_rescue", True),
+    ("after the bootstrap's was sent", SlaveClient, "replace_rescue", False),
     ("before it is confirmed", SlaveClient, "confirm", True),
     ("after it was confirmed", SlaveClient, "confirm", False),
     ("before the old one is forgotten", Registry, "drop_credentials", True),

@@ -92,9 +92,17 @@ def test_a_rotation_whose_master_is_killed_is_finished_and_the_old_token_dies(ma
     bare_host.reboot()
     wait_for_port(master, bare_host)
     assert is_alive(master, bare_host, new)
+    stolen = master.token("rescue")
+    master.json("trust", slave_id, "rotate")
     [line] = master.json("trust", slave_id)["slaves"]
     shown = subprocess.run(["sh", "-c", line["command"]], capture_output=True, text=True, check=True).stdout
     assert json.loads(shown)["agent"]["pid"] > 0  # the printed line works, against the fleet's certificate
+
+    # Whoever has stolen the token of the bootstrap finds it dead when the bootstrap answers, as in a build.
+    bare_host.run("/usr/bin/python3 -I /opt/d8-agent/control/d8-activate return-to-bootstrap --wait", bare_host.user)
+    assert master.curl(bare_host, "/api/health", options=("-k",))[1]["mode"] == "bootstrap"
+    assert not is_alive(master, bare_host, stolen)
+    assert is_alive(master, bare_host, master.token("rescue"))
 
 
 def test_tokens_for_others_keep_to_their_scope_and_both_sides_write_down_who_did_what(master: Master, bare_host: Host):

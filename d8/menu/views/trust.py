@@ -7,7 +7,7 @@ from typing import Any
 
 from d8.actions.access import Granted
 from d8.actions.catch_up import CaughtUp
-from d8.actions.revocation import Revocation
+from d8.actions.revocation import Revocation, bootstrap_is_open
 from d8.actions.rotation import RotationOutcome
 from d8.actions.trust_checks import WHAT_IS_OWED, owed_line
 from d8.fleet.audit_store import AuditEntry
@@ -46,6 +46,8 @@ def draw_rotations(screen: Screen, outcomes: Sequence[RotationOutcome]) -> None:
         else:
             text = "{slave} has a new token and a certificate until {day}; the old ones are dead"
             screen.good(message(text, slave=one.slave.slave_id, day=f"{one.rotation.ends:%Y-%m-%d}"))
+        if one.rotation is not None and one.rotation.kept:
+            screen.warn(bootstrap_is_open(one.slave, one.rotation.kept))
 
 
 def draw_granted(screen: Screen, made: Granted) -> None:
@@ -74,7 +76,7 @@ def draw_revocation(screen: Screen, done: Revocation) -> None:
     if done.is_done:
         text = "{slave} lets nobody in any more. To use it again: install and build it anew (options 10 and 11)."
         screen.good(message(text, slave=done.slave.slave_id))
-    else:
+    if done.warning:
         screen.warn(done.warning)
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from d8.errors import TokenRefused
 from d8.fleet import connection
+from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import OWN_SERVERS, OtherServer, connect, connect_to_slave
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
@@ -56,6 +58,22 @@ def test_its_rescue_server_answers_where_that_is_wanted(fleet):
     registry, slave, settings, presented = fleet
     presented["mark"] = "rescue"
     assert connect_to_slave(slave, settings, registry, OWN_SERVERS).credential.token == "token-of-rescue"
+
+
+@pytest.mark.parametrize("let_in", ["token-of-rescue", "the next"])
+def test_a_token_that_was_on_its_way_is_tried_where_the_former_one_is_refused(fleet, monkeypatch, let_in):
+    registry, slave, settings, presented = fleet
+    presented["mark"] = "rescue"
+    registry.offer_token(slave.slave_id, CredentialKind.RESCUE, "the next")
+
+    def health(client):
+        if client.credential.token != let_in:
+            raise TokenRefused("no", "")
+        return {"mode": "bootstrap", "host": {}}
+
+    monkeypatch.setattr(SlaveClient, "health", health)
+    assert connect_to_slave(slave, settings, registry, OWN_SERVERS).credential.token == let_in
+    assert registry.credentials(CredentialKind.AGENT, slave.slave_id)[0].next_token is None
 
 
 def test_a_build_may_meet_any_server_of_this_master(fleet):

@@ -31,7 +31,7 @@ def link() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_the_verbs_are_these() -> None:
-    of_the_agent = ["confirm", "ping", "return-to-bootstrap", "uninstall"]
+    of_the_agent = ["confirm", "ping", "rescue", "return-to-bootstrap", "uninstall"]
     of_files = ["check", "forget-previous", "install-unit", "remove-unit", "restore-unit"]
     of_units = ["disable", "enable", "reset-failed", "restart", "start", "stop"]
     of_looks = ["installed", "look", "scan", "sudoers", "users"]
@@ -39,9 +39,9 @@ def test_the_verbs_are_these() -> None:
     assert sorted(VERBS) == sorted([*of_the_agent, *of_files, *of_units, *of_looks, *of_releases])
 
 
-def test_no_verb_takes_anything_but_a_name_a_document_or_an_upload() -> None:
+def test_no_verb_takes_anything_but_a_name_a_document_an_upload_or_a_signed_order() -> None:
     fields = {name: kind for verb in VERBS.values() for name, kind in {**verb.required, **verb.optional}.items()}
-    assert fields == {"name": str, "document": dict, "keep_environment": bool, "file": str}
+    assert fields == {"name": str, "document": dict, "keep_environment": bool, "file": str, "order": str}
 
 
 def test_the_kernel_says_who_asks(link: tuple[socket.socket, socket.socket]) -> None:
