@@ -41,6 +41,7 @@ from slave_agent.privilege_choice import log_what_is_missing, privilege_for
 from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
 from slave_agent.services import Services
+from slave_agent.sessions import Sessions, session_cookie
 from slave_agent.settings import load_settings
 from slave_agent.states import AppPhase, Scope
 from slave_agent.systemd.service_config import ServiceConfig
@@ -133,11 +134,14 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
             apps.recovery.start,
         ),
         webhook=webhook,
+        throttle=GuessThrottle(),
+        sessions=Sessions(session_cookie(settings.slave_id, settings.tls)),
     )
     gate = Gate(
         host_names=names_allowed(hostname(), settings.allowed_hosts),
         accepted=lambda: credentials.credentials.accepted + access.accepted,
-        throttle=GuessThrottle(),
+        throttle=services.throttle,
+        sessions=services.sessions,
         record=audit.record,
     )
     server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -26,6 +27,9 @@ from slave_agent.api.system import system_blueprint
 from slave_agent.api.webhook import Webhook
 from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.errors import HttpProblem
+from slave_agent.panel.login import Login
+from slave_agent.panel.static_files import static_files
+from slave_agent.panel.views import Pages
 from slave_agent.routes import APP_BODY_BYTES, WEBSOCKET, Route, RouteTable
 from slave_agent.services import Services
 from slave_agent.states import AppVerb, Right
@@ -67,11 +71,12 @@ def route_table(services: Services) -> RouteTable:
     files = Files(services.settings.state_dir / "work")
     apps = Apps(services.apps)
     monitoring = Monitoring(services.monitor, services.settings, services.apps)
-    log_stream = LogStream(services.logs, lambda: services.credentials.credentials.accepted + services.access.accepted)
+    log_stream = LogStream(services.logs)
     webhook = Webhook(apps, services.webhook)
     openapi = OpenApi(lambda: table.routes)
     table = RouteTable(
         (
+            *_panel_routes(services),
             Route("GET", "/api/health", Right.NONE, health.answer),
             Route("POST", "/api/execute", Right.EXECUTE, jobs.execute),
             Route("GET", "/api/jobs/<job_id>", Right.EXECUTE, jobs.output),
@@ -115,6 +120,24 @@ def route_table(services: Services) -> RouteTable:
         )
     )
     return table
+
+
+def _panel_routes(services: Services) -> Iterator[Route]:
+    """The pages. What they show and do goes through the API's own routes, with the session's cookie."""
+    pages = Pages(services.settings)
+    login = Login(
+        services.sessions,
+        lambda: services.credentials.credentials.accepted + services.access.accepted,
+        services.throttle,
+    )
+    yield Route("GET", "/", Right.READ, pages.apps, is_panel=True)
+    yield Route("GET", "/apps", Right.READ, pages.apps, is_panel=True)
+    yield Route("GET", "/audit", Right.READ, pages.audit, is_panel=True)
+    yield Route("GET", "/login", Right.NONE, pages.login, is_panel=True)
+    yield Route("POST", "/login", Right.NONE, login.open, is_panel=True)
+    yield Route("POST", "/logout", Right.READ, login.close, is_panel=True)
+    for path, answer in static_files().items():
+        yield Route("GET", path, Right.NONE, answer, is_panel=True)
 
 
 def create_asgi_app(services: Services, gate: Gate) -> Dispatcher:

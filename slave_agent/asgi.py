@@ -8,19 +8,20 @@ routes.py.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slave_agent.api.exchange import ClientGone, Exchange, Incoming, refuse_other_content
+from slave_agent.api.guesses import opened_by
 from slave_agent.api.problems import (
     Reply,
+    login_first,
     method_not_allowed,
+    origin_missing,
     problem_of,
     problem_reply,
-    too_many_guesses,
     unauthorized,
     upgrade_required,
 )
@@ -31,9 +32,9 @@ from slave_agent.errors import AgentError, HttpProblem
 from slave_agent.host_rules import is_host_allowed, is_origin_own
 from slave_agent.models import Credential
 from slave_agent.routes import WEBSOCKET, Route, RouteTable
+from slave_agent.sessions import Sessions
 from slave_agent.states import Right
 from slave_agent.systemd.errors import SystemdError
-from slave_agent.token_hashes import credential_for
 
 if TYPE_CHECKING:
     from uvicorn._types import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
 
 HEADER_BYTES = 32 * 1024
+_READING = ("GET", "HEAD")
 
 _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("slave_agent.access")
@@ -54,12 +56,13 @@ _access_log = logging.getLogger("slave_agent.access")
 @dataclass(frozen=True)
 class Gate:
     """What decides who gets in: the names that Host may carry, the credentials in force, the memory for wrong
-    guesses; and who is told of each request that was answered.
+    guesses, the panel's sessions; and who is told of each request that was answered.
     """
 
     host_names: frozenset[str]
     accepted: Callable[[], tuple[Credential, ...]]
     throttle: GuessThrottle
+    sessions: Sessions
     record: Callable[[Deed], None]
 
 
@@ -135,6 +138,7 @@ class Dispatcher:
         exchange.credential = self._authenticate(exchange)
         route = self._find_route(exchange, exchange.credential)
         exchange.right = route.right
+        exchange.is_let_in = lambda: self._is_still_let_in(exchange)
         return route
 
     def _check_headers(self, exchange: Incoming) -> None:
@@ -150,29 +154,42 @@ class Dispatcher:
             raise HttpProblem(403, "the request comes from a page of another site", "Open this slave's own address.")
 
     def _authenticate(self, exchange: Incoming) -> Credential | None:
-        """Return the credential that the token opens, None without a token. Raises HttpProblem 401 or 429 for a wrong
-        one.
+        """Return the credential that the token opens, without one that of the session, None without either. Raises
+        HttpProblem 401 or 429 for a wrong token.
         """
         values = exchange.headers("authorization")
         if not values:
-            return None
+            return self._credential_of_session(exchange)
         scheme, _, token = values[0].partition(b" ")
         if len(values) > 1 or scheme.lower() != b"bearer" or not token.strip():
             raise unauthorized("the Authorization header is not 'Bearer TOKEN'")
-        credential = credential_for(token.strip(), self._gate.accepted())
-        if credential is not None:
-            return credential
-        seconds = self._gate.throttle.count_wrong(exchange.address, time.monotonic())
-        if seconds is not None:
-            raise too_many_guesses(math.ceil(seconds))
-        _log.warning("wrong token from %s", exchange.address)
-        raise unauthorized("the token is wrong")
+        return opened_by(token.strip(), exchange.address, self._gate.accepted(), self._gate.throttle)
+
+    def _credential_of_session(self, exchange: Incoming) -> Credential | None:
+        """A cookie comes along whichever page asks: what changes something must say that it is this slave's own, and so
+        must what opens a WebSocket. (An Origin that is there was compared before.)
+        """
+        cookies = exchange.headers("cookie")
+        credential = self._gate.sessions.credential(cookies, exchange.address, self._gate.accepted())
+        if credential is not None and exchange.method not in _READING and not exchange.headers("origin"):
+            raise origin_missing()
+        return credential
+
+    def _is_still_let_in(self, exchange: Incoming) -> bool:
+        """Whether the token or the session that opened a request still would; watching counts as using a session."""
+        accepted = self._gate.accepted()
+        if not exchange.headers("authorization"):
+            return self._gate.sessions.credential(exchange.headers("cookie"), exchange.address, accepted) is not None
+        used = exchange.credential.token_sha256 if exchange.credential is not None else None
+        return any(credential.token_sha256 == used for credential in accepted)
 
     def _find_route(self, exchange: Incoming, credential: Credential | None) -> Route:
         """Return the route of this request. Without a token nobody learns which paths there are."""
         route, values, methods = self._routes.find(exchange.method, exchange.path)
         is_open = route is not None and route.right is Right.NONE
         if credential is None and not is_open:
+            if route is not None and route.is_panel and exchange.method in _READING:
+                raise login_first()
             raise unauthorized("this needs a token")
         if route is None:
             if methods == {WEBSOCKET}:

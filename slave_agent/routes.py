@@ -28,7 +28,7 @@ SocketHandler = Callable[["Socket"], Awaitable[None]]
 @dataclass(frozen=True)
 class Route:
     """One method of one path, in Flask's notation. Without a handler it is Flask that answers; a WebSocket has the
-    method `WEBSOCKET` and `on_socket`.
+    method `WEBSOCKET` and `on_socket`. The panel's are for browsers: who has no session is shown the login.
     """
 
     method: str
@@ -37,6 +37,7 @@ class Route:
     handler: AsyncHandler | None = None
     body_limit_bytes: int = SMALL_BODY_BYTES
     on_socket: SocketHandler | None = None
+    is_panel: bool = False
 
     @property
     def pattern(self) -> re.Pattern[str]:

@@ -9,12 +9,14 @@ from slave_agent.access_tokens import AccessTokens
 from slave_agent.activation_client import ActivationClient
 from slave_agent.audit import AuditLog
 from slave_agent.bootstrap.jobs import JobStore
+from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.credentials import CredentialStore
 from slave_agent.logs.hub import LogHub
 from slave_agent.models import AgentSettings
 from slave_agent.monitor.monitor import Monitor
 from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.privilege import Privilege
+from slave_agent.sessions import Sessions
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.webhook_store import WebhookStore
 
@@ -38,3 +40,5 @@ class Services:
     apps: AppManager
     monitor: Monitor
     webhook: WebhookStore
+    throttle: GuessThrottle
+    sessions: Sessions

@@ -35,13 +35,14 @@ class Incoming:
     def __init__(self, scope: HTTPScope | WebSocketScope, method: str) -> None:
         self.method = method
         self.path = scope["path"]
-        self.address = (scope["client"] or ("unknown", 0))[0]
+        self.address = (scope["client"] or ("unknown", 0))[0].removeprefix("::ffff:")  # IPv4, on a socket for both
         self.all_headers = tuple(scope["headers"])
         self.query = scope["query_string"].decode("latin-1")
         self.scheme = scope["scheme"].replace("ws", "http")
         self.path_values: Mapping[str, str] = {}
         self.credential: Credential | None = None
         self.right: Right | None = None
+        self.is_let_in: Callable[[], bool] = lambda: True  # whether what opened it still would
         self.status = 0
         self.sent_bytes = 0
         self.on_answer: Callable[[], None] = lambda: None

@@ -44,7 +44,7 @@ class OpenApi:
 
 
 def openapi_document(routes: Iterable[Route]) -> JsonObject:
-    """Given the routes, return the OpenAPI document. Pure."""
+    """Given the routes, return the OpenAPI document; the panel's pages are for browsers and not in it. Pure."""
     spec = APISpec(
         title="D8 agent",
         version=slave_agent.__version__,
@@ -55,6 +55,8 @@ def openapi_document(routes: Iterable[Route]) -> JsonObject:
     )
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for route in routes:
+        if route.is_panel:
+            continue
         operation = OPERATIONS.get((route.method, route.rule), _UNDOCUMENTED)
         method = "get" if route.method == WEBSOCKET else route.method.lower()
         path = _PLACEHOLDER.sub(r"{\1}", route.rule)

@@ -128,6 +128,17 @@ def unauthorized(detail: str) -> HttpProblem:
     return HttpProblem(401, detail, hint, {"WWW-Authenticate": "Bearer"})
 
 
+def login_first() -> HttpProblem:
+    """The 303 of a page that somebody without a session asks for."""
+    return HttpProblem(303, "this page needs a session", "Log in with this slave's token.", {"Location": "/login"})
+
+
+def origin_missing() -> HttpProblem:
+    """The 403 of a session that changes something, or of a login, without saying which page asks for it."""
+    hint = "Use the panel, or send the header 'Authorization: Bearer TOKEN' instead of the cookie."
+    return HttpProblem(403, "a request of the panel must carry the header Origin", hint)
+
+
 def too_many_guesses(retry_after_seconds: int) -> HttpProblem:
     """The 429 of an address that keeps guessing. The right token works at once all the same."""
     hint = f"Wait {retry_after_seconds} s, or use the right token."

@@ -101,12 +101,18 @@ def ask(agent: RunningAgent, route: Route, headers: dict[str, str] | None = None
     return agent.request(route.method, path, headers=headers, **options)
 
 
-def test_every_route_but_health_needs_the_token(own_agent: RunningAgent, services: object) -> None:
+STATUS_WITHOUT_TOKEN = {("POST", "/webhook/command"): 404, ("POST", "/login"): 403}  # it is off; no page of ours asks
+
+
+def test_every_route_but_the_open_ones_needs_the_token(own_agent: RunningAgent, services: object) -> None:
     for route in every_route(services):
         for token in (None, "wrong"):
             answer = ask(own_agent, route, token=token)
             if route.right is Right.NONE and token is None:
-                assert answer.status == (404 if route.rule == "/webhook/command" else 200), "which is off"
+                assert answer.status == STATUS_WITHOUT_TOKEN.get((route.method, route.rule), 200), route
+                continue
+            if route.is_panel and route.method == "GET" and token is None:
+                assert (answer.status, answer.headers["Location"]) == (303, "/login")
                 continue
             assert answer.status in (401, 429), (route, token)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -153,7 +159,13 @@ def test_a_websocket_is_no_page(agent: RunningAgent) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/apps/", 404),
+        ("GET", "/login/x", 404),
+        ("GET", "/static/", 404),
+        ("GET", "/static/../views.py", 404),
+        ("GET", "/static/panel.css/", 404),
+        ("POST", "/apps", 405),
+        ("GET", "/logout", 405),
         ("GET", "/api", 404),
         ("GET", "/static/x", 404),
         ("GET", "/api/health/", 404),
@@ -175,7 +187,8 @@ def test_what_is_not_there(agent: RunningAgent, method: str, path: str, status: 
 
 
 def test_without_a_token_nobody_learns_which_paths_there_are(agent: RunningAgent) -> None:
-    assert {agent.get(path, token=None).status for path in ("/api/version", "/api/nothing", "/")} == {401}
+    assert {agent.get(path, token=None).status for path in ("/api/version", "/api/nothing", "/nothing")} == {401}
+    assert agent.request("POST", "/apps", token=None).status == 401
 
 
 @pytest.mark.parametrize(
@@ -224,8 +237,8 @@ def test_secrets_are_not_logged(own_agent: RunningAgent) -> None:
     own_agent.post("/api/execute", {"command": "cat; env", "stdin": secret + "in", "env": {"X": secret + "env"}})
     own_agent.get(f"/api/version?token={secret}query")
     own_agent.get("/api/version", token=secret + "wrong")
+    own_agent.log_with('"GET /api/version" 200')
     log = own_agent.log_with('"GET /api/version" 401')
-    assert '"GET /api/version" 200' in log
     assert secret not in log
     assert own_agent.token not in log
 

@@ -22,6 +22,11 @@ KEPT = [
     (Deed(None, "10.0.0.9", "GET", "/api/apps", None, 401), True),
     (Deed(None, "10.0.0.9", "GET", "/api/apps", None, 429), True),
     (Deed(None, "10.0.0.9", "GET", "/api/health", Right.NONE, 200), False),
+    (Deed("ci", "10.0.0.9", "GET", "/login", Right.NONE, 303), False),
+    (Deed("ci", "10.0.0.9", "POST", "/login", Right.NONE, 200), True),
+    (Deed(None, "10.0.0.9", "POST", "/login", Right.NONE, 401), True),
+    (Deed(None, "10.0.0.9", "POST", "/login", Right.NONE, 403), True),
+    (Deed(None, "10.0.0.9", "GET", "/apps", None, 303), False),
 ]
 
 

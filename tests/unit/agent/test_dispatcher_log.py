@@ -13,6 +13,7 @@ from slave_agent.asgi import Dispatcher, Gate
 from slave_agent.bootstrap.throttle import GuessThrottle
 from slave_agent.logs.errors import JournalUnreadable
 from slave_agent.routes import Route, RouteTable
+from slave_agent.sessions import Sessions, session_cookie
 from slave_agent.states import Right
 from slave_agent.systemd.errors import SystemdError
 
@@ -31,7 +32,8 @@ def status_of(error: Exception) -> int:
     async def send(event: Any) -> None:
         statuses.extend([event["status"]] if "status" in event else [])
 
-    gate = Gate(frozenset({"slave"}), lambda: (), GuessThrottle(), lambda deed: None)
+    sessions = Sessions(session_cookie("slave", True))
+    gate = Gate(frozenset({"slave"}), lambda: (), GuessThrottle(), sessions, lambda deed: None)
     flask: Any = None
     dispatcher = Dispatcher(gate, RouteTable((Route("GET", "/page", Right.NONE, fail),)), flask)
     scope: Any = {

@@ -68,8 +68,26 @@ def test_flask_and_the_table_know_the_same_routes(services: Services) -> None:
     assert flask == table
 
 
-def test_only_health_is_open_and_the_webhook_which_has_a_secret_of_its_own(services: Services) -> None:
+def test_only_health_the_login_and_its_files_are_open_and_the_webhook_which_has_a_secret_of_its_own(
+    services: Services,
+) -> None:
     routes = route_table(services).routes
-    assert {route.rule for route in routes if route.right is Right.NONE} == {"/api/health", "/webhook/command"}
+    static = {route.rule for route in routes if route.rule.startswith("/static/")}
+    assert all(re.compile(r"/static/[a-z_]+\.(js|css|svg)\Z").match(rule) for rule in static)
+    open_routes = {(route.method, route.rule) for route in routes if route.right is Right.NONE}
+    assert open_routes == {
+        ("GET", "/api/health"),
+        ("POST", "/webhook/command"),
+        ("GET", "/login"),
+        ("POST", "/login"),
+        *(("GET", rule) for rule in static),
+    }
     assert len({(route.method, route.rule) for route in routes}) == len(routes)
-    assert all(re.compile(r"/(api/|logs/|webhook/|metrics\Z)").match(route.rule) for route in routes)
+
+
+def test_what_is_not_the_panels_is_the_apis(services: Services) -> None:
+    routes = route_table(services).routes
+    panel = {route.rule for route in routes if route.is_panel and not route.rule.startswith("/static/")}
+    assert panel == {"/", "/apps", "/audit", "/login", "/logout"}
+    rest = [route.rule for route in routes if not route.is_panel]
+    assert all(re.compile(r"/(api/|logs/|webhook/|metrics\Z)").match(rule) for rule in rest)
