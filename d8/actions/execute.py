@@ -74,6 +74,13 @@ def executions_exit_code(executions: Sequence[Execution]) -> ExitCode:
 
 
 def _on(workplace: Workplace, slave: Slave, command: str, write: Write | None, stop: threading.Event) -> Execution:
+    execution = _attempt(workplace, slave, command, write, stop)
+    ended = f"exit code {execution.exit_code}" if execution.exit_code else execution.kind.name.lower()
+    workplace.registry.record("exec", slave.slave_id, ended)
+    return execution
+
+
+def _attempt(workplace: Workplace, slave: Slave, command: str, write: Write | None, stop: threading.Event) -> Execution:
     try:
         client = connect_to_slave(slave, workplace.settings, workplace.registry)
         try:

@@ -23,8 +23,9 @@ HOSTS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 class InMemoryClient:
     """A slave's job, which goes on until it is cancelled unless `state` says how it ended."""
 
-    def __init__(self, state: str = "running") -> None:
+    def __init__(self, state: str = "running", exit_code: int | None = None) -> None:
         self.state = state
+        self.exit_code = exit_code
         self.started = threading.Event()
         self.cancelled: list[str] = []
 
@@ -37,7 +38,7 @@ class InMemoryClient:
         assert job_id == self.job_id
         self.started.set()
         time.sleep(0.01)
-        return Job(job_id, self.state, None, "", offset, "", stderr_offset, 0.1)
+        return Job(job_id, self.state, self.exit_code, "", offset, "", stderr_offset, 0.1)
 
     def cancel_job(self, job_id: str) -> Job:
         """Remember that it was asked for."""
@@ -83,3 +84,18 @@ def test_an_end_from_outside_is_told_in_words(
     monkeypatch.setattr(module, "connect_to_slave", lambda *_: InMemoryClient(state))
     [execution] = execute(workplace, ["slave-192-0-2-1"], "sleep 400")
     assert told in str(execution.error) and execution.kind is ExitCode.FAILED
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "result"),
+    [("succeeded", 0, "done"), ("failed", 3, "exit code 3"), ("timed_out", None, "failed")],
+)
+def test_that_a_command_ran_is_written_down_but_not_its_text(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, state: str, exit_code: int | None, result: str
+) -> None:
+    client = InMemoryClient(state, exit_code)
+    monkeypatch.setattr(module, "connect_to_slave", lambda *_: client)
+    execute(workplace, ["192.0.2.1"], "echo hush")
+    [deed] = workplace.registry.audit.newest(10)
+    assert (deed.action, deed.subject, deed.result) == ("exec", "slave-192-0-2-1", result)
+    assert "hush" not in str(deed)
