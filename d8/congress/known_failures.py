@@ -295,7 +295,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"failed to connect to (?!bus)",
             r"could not connect to",
             r"failed to fetch",
-            r"connection (timed out|reset by peer|refused)",
+            r"(?<!bus: )connection (timed out|reset by peer|refused)",
         ),
     ),
     KnownFailure(

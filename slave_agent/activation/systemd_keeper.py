@@ -9,7 +9,7 @@ from pathlib import Path
 from slave_agent.activation import units
 from slave_agent.activation.commands import Finished, Runner
 from slave_agent.activation.errors import ActivationError
-from slave_agent.activation.files import write_file
+from slave_agent.activation.files import point_link, write_file
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.runtime import runtime_of
 from slave_agent.activation.states import Mode, Scope
@@ -33,9 +33,16 @@ class SystemdKeeper:
         self._env = {"XDG_RUNTIME_DIR": runtime_folder} if is_user else {}
 
     def place(self, files: dict[str, str]) -> None:
-        self.layout.units.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_file(self.layout.units / name, text)
+        """The agent's socket, by which the installer sees that there is an agent, comes last, and the first time the
+        bootstrap begins at boot before it is there: no host is out of reach that is switched off meanwhile.
+        """
+        is_first = not (self.layout.units / units.SOCKET).exists()
+        for name in sorted(files, key=lambda name: (name == units.SOCKET, name != units.BOOTSTRAP)):
+            write_file(self.layout.units / name, files[name])
+            if name == units.BOOTSTRAP and is_first:
+                wants = self.layout.units / f"{units.boot_target(self.layout)}.wants"
+                wants.mkdir(parents=True, exist_ok=True)
+                point_link(wants / name, self.layout.units / name)
         self._check_units(list(files))
         self._must("daemon-reload")
         if units.HELPER_SOCKET in files:

@@ -62,7 +62,7 @@ def render_agent_unit(layout: Layout, runtime: Runtime, has_bootstrap: bool = Tr
         "current": _path(layout.current),
         "settings": _path(layout.agent_settings),
         "agent_service": _agent_service(layout.scope, runtime, AGENT),
-        "boot_target": _boot_target(layout),
+        "boot_target": boot_target(layout),
     }
     return _render(AGENT, words)
 
@@ -89,7 +89,7 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
     return {
         "port": str(values.port),
         "listen": str(values.port) if values.bind in ("0.0.0.0", "::") else f"{bind}:{values.port}",
-        "boot_target": _boot_target(layout),
+        "boot_target": boot_target(layout),
         "bootstrap_identity": f"User={values.bootstrap_user}" if is_system else "# as the user of this manager",
         "bootstrap_home": _path(values.bootstrap_home),
         "python": _path(Path(layout.python)),
@@ -102,7 +102,7 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
     }
 
 
-def _boot_target(layout: Layout) -> str:
+def boot_target(layout: Layout) -> str:
     return "multi-user.target" if layout.scope is Scope.SYSTEM else "default.target"
 
 
