@@ -36,6 +36,7 @@ class SystemdKeeper:
         """The agent's socket, by which the installer sees that there is an agent, comes last, and the first time the
         bootstrap begins at boot before it is there: no host is out of reach that is switched off meanwhile.
         """
+        self.layout.units.mkdir(parents=True, exist_ok=True)
         is_first = not (self.layout.units / units.SOCKET).exists()
         for name in sorted(files, key=lambda name: (name == units.SOCKET, name != units.BOOTSTRAP)):
             write_file(self.layout.units / name, files[name])
