@@ -66,10 +66,18 @@ class JsonLines:
         with self._lock:
             return list(islice((entry for entry in self._entries if entry["id"] > last_seen), limit))
 
+    def before(self, number: int, limit: int) -> list[dict[str, Any]]:
+        """Given an entry's number, return at most `limit` entries right before it, oldest first. Numbers have gaps
+        where entries were dropped.
+        """
+        with self._lock:
+            earlier = [entry for entry in self._entries if entry["id"] < number]
+            return earlier[-limit:] if limit else []
+
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """The newest entries, at most `limit`, oldest first."""
         with self._lock:
-            return self._entries[-limit:]
+            return self._entries[-limit:] if limit else []
 
     @property
     def first_id(self) -> int:

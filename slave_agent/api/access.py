@@ -77,8 +77,14 @@ def access_blueprint(services: Services) -> Blueprint:
     def audit() -> JsonObject:
         lines = services.audit.lines
         query = request.query_string.decode("latin-1")
-        after, limit = whole_number(query, "after", -1, 2**53), whole_number(query, "limit", PAGE, PAGE)
-        entries = lines.newest(limit) if after < 0 else lines.after(after, limit)
+        after, before = whole_number(query, "after", -1, 2**53), whole_number(query, "before", -1, 2**53)
+        if after >= 0 and before >= 0:
+            raise HttpProblem(422, "after and before are both there", "Send one of them, or none for the newest.")
+        limit = whole_number(query, "limit", PAGE, PAGE)
+        if before >= 0:
+            entries = lines.before(before, limit)
+        else:
+            entries = lines.newest(limit) if after < 0 else lines.after(after, limit)
         return {"entries": entries, "first_id": lines.first_id, "last_id": lines.last_id}
 
     return routes

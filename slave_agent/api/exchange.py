@@ -48,7 +48,7 @@ class Incoming:
         self.on_answer: Callable[[], None] = lambda: None
 
     def answer_with(self, status: int) -> None:
-        """Settle the status of the answer, before any of it is sent: whoever keeps books writes in the order of answers."""
+        """Settle the status of the answer, before any of it is sent: who keeps books writes in the order of answers."""
         self.status = status
         self.on_answer()
 

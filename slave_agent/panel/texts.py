@@ -67,7 +67,7 @@ _TEXTS = {
     "older": ("Older", "Más antiguas"),
     "newest": ("Newest", "Las últimas"),
     "no_entries": ("Nothing was written down yet.", "Todavía no hay nada anotado."),
-    "entries": ("Entries {first} to {last} of {all}", "Entradas {first} a {last} de {all}"),
+    "entries": ("Entries {first} to {last}", "Entradas {first} a {last}"),
     "running": ("running", "en marcha"),
     "crashed": ("crashed", "caída"),
     "failed": ("failed", "fallida"),

@@ -164,7 +164,12 @@ def test_the_audit_log_says_who_did_what_and_how_it_ended(own_agent: RunningAgen
     assert token not in text
     page = own_agent.get("/api/audit?after=0&limit=1").document
     assert (len(page["entries"]), page["first_id"]) == (1, 1)
+    last = own_agent.get("/api/audit").document["entries"][-1]["id"]
+    before = own_agent.get(f"/api/audit?before={last}&limit=2").document["entries"]
+    assert [entry["id"] for entry in before] == [last - 2, last - 1]
+    assert own_agent.get("/api/audit?before=0").document["entries"] == []
     assert own_agent.get("/api/audit?after=x").status == 422
+    assert own_agent.get("/api/audit?after=1&before=2").status == 422
     own_agent.kill()
     own_agent.restart()
     assert own_agent.get("/api/audit").document["entries"][0]["what"] == "PUT /api/agent/tokens/ci"

@@ -87,6 +87,16 @@ def test_from_the_login_over_apps_and_audit_to_the_way_out(page: Page, agent: Ru
     page.until("!document.querySelector('tr[data-app=panel-one] [data-verb=start]').disabled")
     page.open(f"https://127.0.0.1:{agent.port}/audit")
     page.until("document.querySelector('#audit tbody').innerText.includes('POST /api/apps/panel-one/start')")
+    for _ in range(60):
+        agent.request("DELETE", "/api/agent/tokens/nobody")
+    page.until(
+        "(document.getElementById('newest').click(), document.querySelectorAll('#audit tbody tr').length === 50)"
+    )
+    newest = page.run("document.querySelector('#audit tbody').innerText")
+    page.run("document.getElementById('older').click()")
+    page.until("document.querySelector('#audit tbody').innerText.includes('POST /login')")
+    page.until("document.getElementById('older').disabled && !document.getElementById('newer').disabled")
+    assert "POST /login" not in newest, "a page does not repeat the one before"
     page.run("document.getElementById('logout').click()")
     page.until("location.pathname === '/login' && document.getElementById('token')")
     page.open(f"https://127.0.0.1:{agent.port}/apps")

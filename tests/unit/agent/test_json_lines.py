@@ -35,6 +35,22 @@ def test_the_newest_stay_and_the_file_stays_bounded(tmp_path: Path) -> None:
     assert again.append({})["id"] == 104
 
 
+def test_pages_before_and_after_a_number(tmp_path: Path) -> None:
+    lines = JsonLines(tmp_path / "audit.jsonl", keep=4, share_by="who")
+    for who in ("a", "b", "b", "b", "b", "b"):
+        lines.append({"who": who})
+
+    def numbers(entries: list[dict[str, object]]) -> list[object]:
+        return [entry["id"] for entry in entries]
+
+    assert numbers(lines.newest(10)) == [1, 4, 5, 6], "there is a gap"
+    assert numbers(lines.before(6, 2)) == [4, 5]
+    assert numbers(lines.before(5, 2)) == [1, 4]
+    assert numbers(lines.before(2, 2)) == [1]
+    assert (lines.before(1, 2), lines.before(6, 0), lines.newest(0)) == ([], [], [])
+    assert numbers(lines.after(1, 2)) == [4, 5]
+
+
 @pytest.mark.parametrize("cut", range(1, 20))
 def test_half_a_line_is_dropped_and_the_next_one_stands_alone(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "events.jsonl"
