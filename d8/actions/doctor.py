@@ -63,7 +63,7 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Check]:
         lambda: [check_modes(settings)],
         lambda: [check_disk(settings.data_dir)],
         lambda: [check_clock(moment, _newest_known_moment(settings))],
-        lambda: [check_authority(FleetAuthority(settings.data_dir / "pki").expires, moment)],
+        lambda: [check_authority(FleetAuthority(settings.data_dir / "pki"), moment)],
         lambda: [check_address(settings.master_address)],
         lambda: [check_programs(shutil.which)],
     ]
@@ -156,9 +156,12 @@ def check_clock(now: datetime, newest_known: datetime | None) -> Check:
     return Check(name, OK, message("{now} UTC", now=f"{now:%Y-%m-%d %H:%M}"))
 
 
-def check_authority(expires: datetime | None, now: datetime) -> Check:
-    """The fleet's certificate authority; None before its first use."""
-    name = message("Fleet CA")
+def check_authority(authority: FleetAuthority, now: datetime) -> Check:
+    """The fleet's certificate authority, which is made at its first use."""
+    name, expires = message("Fleet CA"), authority.expires
+    if authority.has_lost_its_key:
+        fix = message("Put pki/ in the data folder back from a backup: without it no slave can be built or renewed.")
+        return Check(name, FAILED, message("its certificate is there, but not its key"), fix)
     if expires is None:
         return Check(name, OK, message("made with the first slave"))
     outcome = message("valid until {day}", day=f"{expires:%Y-%m-%d}")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from d8.errors import D8Error
 from d8.files import locked, private_folder, write_private
 from d8.models import KeyPair
 
@@ -73,7 +74,8 @@ class FleetAuthority:
     @property
     def certificate(self) -> str:
         """The authority's certificate, PEM; what curl and browsers are given."""
-        self._ensure()
+        if not self.certificate_path.exists():
+            self._ensure()
         return self.certificate_path.read_text()
 
     @property
@@ -82,13 +84,22 @@ class FleetAuthority:
         path = self.certificate_path
         return _load(path.read_text()).not_valid_after_utc if path.exists() else None
 
+    @property
+    def has_lost_its_key(self) -> bool:
+        """Whether the certificate is there, but not the key that it signs with."""
+        return self.certificate_path.exists() and not self._key_path.exists()
+
     def issue(self, common_name: str, hosts: list[str]) -> KeyPair:
         """Given a slave's name and all addresses and names by which it is reached, return its certificate and key."""
         self._ensure()
         authority = _load(self.certificate_path.read_text())
-        signer = serialization.load_pem_private_key(self._key_path.read_bytes(), password=None)
-        if not isinstance(signer, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self._key_path} is not an elliptic curve key")
+        signer = self._key()
+        if signer.public_key() != authority.public_key():
+            raise D8Error(
+                "the fleet's certificate and its key do not belong together: {path}",
+                "Put pki/ back from one and the same backup.",
+                path=self._key_path,
+            )
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = str(authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
         builder = (
@@ -101,14 +112,31 @@ class FleetAuthority:
         )
         return _key_pair(builder.sign(signer, hashes.SHA256()), key)
 
+    def _key(self) -> ec.EllipticCurvePrivateKey:
+        key = serialization.load_pem_private_key(self._key_path.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError(f"{self._key_path} is not an elliptic curve key")
+        return key
+
     def _clock(self) -> datetime:
         return self._now or datetime.now(UTC)
 
     def _ensure(self) -> None:
-        """Make the authority if there is none; of several who come at once, threads or processes, one does it."""
+        """Make the authority if there is none; of several who come at once, threads or processes, one does it.
+
+        What is there is never replaced. Raises D8Error where only the certificate is.
+        """
         if self._is_there():
             return
         with locked(private_folder(self._folder) / ".lock"):
+            if self.has_lost_its_key:
+                raise D8Error(
+                    "the fleet's certificate is there, but not its key: {path}",
+                    "Put pki/ back from a backup. Is the key gone for good: remove {certificate}, then give each slave "
+                    "a new certificate: start_d8.py trust --all rotate",
+                    path=self._key_path,
+                    certificate=self.certificate_path,
+                )
             if not self._is_there():
                 self._make()
 
@@ -116,7 +144,7 @@ class FleetAuthority:
         return self.certificate_path.exists() and self._key_path.exists()
 
     def _make(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = self._key() if self._key_path.exists() else ec.generate_private_key(ec.SECP256R1())
         name = f"D8 fleet {secrets.token_hex(4)}"
         usage = x509.KeyUsage(
             digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,

@@ -21,6 +21,7 @@ from d8.actions.leftovers import end_processes_of, processes_of
 from d8.actions.trust import show_trust
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, UsageError
+from d8.fleet.trust import AUTHORITY_DAYS, FleetAuthority
 from d8.models import Credential, CredentialKind
 from d8.processes import run
 from tests.support.fakes import make_settings, make_slave
@@ -171,8 +172,13 @@ class TestDoctor:
     @pytest.mark.parametrize(
         ("days", "state"), [(3650, CheckState.OK), (90, CheckState.WARNING), (-1, CheckState.FAILED)]
     )
-    def test_the_end_of_the_authority_is_seen_coming(self, days: int, state: CheckState) -> None:
-        assert doctor.check_authority(NOW + timedelta(days=days), NOW).state is state
+    def test_the_end_of_the_authority_is_seen_coming(self, tmp_path: Path, days: int, state: CheckState) -> None:
+        authority = FleetAuthority(tmp_path / "pki", NOW + timedelta(days=days - AUTHORITY_DAYS))
+        assert doctor.check_authority(authority, NOW).state is CheckState.OK, "it is made with the first slave"
+        assert authority.certificate
+        assert doctor.check_authority(authority, NOW).state is state
+        (tmp_path / "pki" / "d8-ca.key").unlink()
+        assert doctor.check_authority(authority, NOW).state is CheckState.FAILED
 
     @pytest.mark.parametrize(
         ("missing", "state"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
+from d8.errors import D8Error
 from d8.fleet.trust import FleetAuthority, fingerprint, new_token, public_key_pin, self_signed, token_hash
 
 
@@ -74,6 +75,34 @@ def test_the_authority_is_made_once_and_kept_private(tmp_path):
     assert FleetAuthority(tmp_path / "pki").certificate == first
     assert (tmp_path / "pki").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "pki").iterdir()} == {0o600}
+
+
+def test_without_its_key_the_authority_stays_as_it_is_and_says_so(tmp_path, authority):
+    first = authority.certificate
+    (tmp_path / "pki" / "d8-ca.key").rename(tmp_path / "key")
+    assert authority.certificate == first
+    with pytest.raises(D8Error, match="not its key"):
+        authority.issue("s", ["a.b"])
+    (tmp_path / "key").rename(tmp_path / "pki" / "d8-ca.key")
+    assert authority.issue("s", ["a.b"]) and authority.certificate == first
+
+
+def test_a_key_without_its_certificate_is_kept_and_gets_a_new_one(tmp_path, authority):
+    """What a master killed at its first use leaves."""
+    first = authority.certificate
+    key = (tmp_path / "pki" / "d8-ca.key").read_text()
+    (tmp_path / "pki" / "d8-ca.pem").unlink()
+    handshake(tmp_path, authority.issue("s", ["a.b"]), authority, "a.b")
+    assert (tmp_path / "pki" / "d8-ca.key").read_text() == key
+    assert authority.certificate != first
+
+
+def test_halves_of_two_authorities_sign_nothing(tmp_path, authority):
+    other = FleetAuthority(tmp_path / "other")
+    assert authority.certificate and other.certificate
+    (tmp_path / "other" / "d8-ca.pem").replace(tmp_path / "pki" / "d8-ca.pem")
+    with pytest.raises(D8Error, match="belong together"):
+        authority.issue("s", ["a.b"])
 
 
 def test_a_long_common_name_is_cut_to_what_a_certificate_holds(authority):
