@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from d8.actions.rotation import header_file
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, Refused, SlaveUnreachable, UsageError
 from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave
@@ -73,8 +74,7 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
         )
     workplace.registry.remove_slave(slave.slave_id)
     workplace.registry.pending.settle(slave.slave_id)
-    header = workplace.settings.data_dir / "pki" / f"{slave.slave_id}.header"
-    header.unlink(missing_ok=True)
+    header_file(workplace, slave).unlink(missing_ok=True)
     workplace.registry.record("remove", slave.slave_id, "forgotten" if warning else "uninstalled")
     return Removal(slave, not warning, warning)
 
@@ -96,6 +96,7 @@ def _owe(workplace: Workplace, slave: Slave, error: SlaveUnreachable) -> Removal
     """Given a slave that was not reached, let it leave the fleet; its removal stays written down with its token."""
     registry = workplace.registry
     registry.remove_slave(slave.slave_id, keeps_credentials=True)
+    header_file(workplace, slave).unlink(missing_ok=True)
     registry.pending.failed(slave.slave_id, str(error.message), datetime.now(UTC))
     registry.record("remove", slave.slave_id, "pending")
     warning = message(

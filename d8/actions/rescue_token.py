@@ -23,25 +23,9 @@ def renew_rescue_token(workplace: Workplace, client: SlaveClient, slave: Slave) 
     known = registry.credentials(CredentialKind.RESCUE, slave.slave_id)
     token = next((one.next_token for one in known if one.next_token), None) or new_token()
     registry.offer_token(slave.slave_id, CredentialKind.RESCUE, token)
-    problem = _send(workplace, client, slave, token)
-    if not problem:
-        registry.take_token(slave.slave_id, CredentialKind.RESCUE)
-    return problem
-
-
-def end_rescue_token(workplace: Workplace, client: SlaveClient, slave: Slave) -> Message:
-    """Given a client of the slave's agent, let nobody into its bootstrap any more; else like renew_rescue_token."""
-    problem = _send(workplace, client, slave, new_token())  # which nobody keeps
-    if not problem:
-        workplace.registry.drop_credentials(slave.slave_id, CredentialKind.RESCUE, kept="")
-    return problem
-
-
-def _send(workplace: Workplace, client: SlaveClient, slave: Slave, token: str) -> Message:
-    signer = ReleaseSigner(workplace.settings.data_dir / "pki")
-    known = workplace.registry.credentials(CredentialKind.RESCUE, slave.slave_id)
     try:
-        client.replace_rescue(rescue_order(signer, token, known))
+        client.replace_rescue(rescue_order(ReleaseSigner(workplace.settings.data_dir / "pki"), token, known))
     except ProblemAnswer as error:  # an agent of an earlier version, or a slave that has no bootstrap
         return error.message
+    registry.take_token(slave.slave_id, CredentialKind.RESCUE)
     return NOTHING

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from d8.actions.rescue_token import end_rescue_token
+from d8.actions.rescue_token import renew_rescue_token
 from d8.actions.rotation import header_file
 from d8.actions.workplace import Workplace
 from d8.errors import SlaveUnreachable, TokenRefused
-from d8.fleet.connection import connect_to_slave
+from d8.fleet.connection import OWN_SERVERS, connect_to_slave
 from d8.messages import NOTHING, Message, message
-from d8.models import CredentialKind, PendingKind, Slave
+from d8.models import PendingKind, Slave
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ def say_revoke(workplace: Workplace, slave: Slave) -> Message:
     try:
         client = connect_to_slave(slave, workplace.settings, workplace.registry)
         try:
-            kept = end_rescue_token(workplace, client, slave)
+            kept = renew_rescue_token(workplace, client, slave)  # by one that is forgotten below
             client.revoke()
         finally:
             client.close()
     except TokenRefused:
         kept = NOTHING
-    workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, kept="")
+    for kind in OWN_SERVERS:
+        workplace.registry.drop_credentials(slave.slave_id, kind, kept="")
     header_file(workplace, slave).unlink(missing_ok=True)
     return kept
