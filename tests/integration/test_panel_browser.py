@@ -89,9 +89,9 @@ def test_from_the_login_over_apps_and_audit_to_the_way_out(page: Page, agent: Ru
     page.until("document.querySelector('#audit tbody').innerText.includes('POST /api/apps/panel-one/start')")
     for _ in range(60):
         agent.request("DELETE", "/api/agent/tokens/nobody")
-    page.until(
-        "(document.getElementById('newest').click(), document.querySelectorAll('#audit tbody tr').length === 50)"
-    )
+    page.until("fetch('/api/audit').then((one) => one.json()).then((one) => one.last_id >= 60)")
+    page.run("document.getElementById('newest').click()")
+    page.until("document.querySelectorAll('#audit tbody tr').length === 50")
     newest = page.run("document.querySelector('#audit tbody').innerText")
     page.run("document.getElementById('older').click()")
     page.until("document.querySelector('#audit tbody').innerText.includes('POST /login')")

@@ -63,9 +63,10 @@ class Page:
         return found["result"].get("value")
 
     def until(self, script: str) -> None:
-        """Return once an expression is true."""
+        """Return once an expression, awaited where it is a promise, is true."""
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while not self.run(f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"):
+        asked = f"(async () => {{ try {{ return Boolean(await ({script})) }} catch {{ return false }} }})()"
+        while not self.run(asked):
             told = f"never true: {script}\n{self.run('document.body.innerText')}\n{self.messages}"
             assert time.monotonic() < deadline, told
             time.sleep(0.05)
