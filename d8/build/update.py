@@ -81,7 +81,10 @@ class SlaveUpdate:
                 wanted = ReleasesClient(client).roll_back()
             finally:
                 client.close()
-            client = self._wait_for(wanted, self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS)
+            try:
+                client = self._wait_for(wanted, self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS)
+            except D8Error as error:
+                raise self._undone(error, known) from error
             try:
                 self._wait_until_settled(client, wanted)
                 self._remember(AgentFacts.read(client.system()))
@@ -186,14 +189,16 @@ class SlaveUpdate:
         """Wait for the release before to answer again; return an error that says whether it does."""
         reason = error.message if isinstance(error, D8Error) else message("{reason}", reason=error)
         try:
-            self._wait_for(str(known.running), self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS).close()
+            client = self._wait_for(str(known.running), self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS)
         except D8Error as problem:
             text = "{reason}; and the release before, {commit}, does not answer yet ({problem})"
             values = {"reason": reason, "commit": str(known.running)[:10], "problem": problem.message}
             return BuildFailed(text, "Ask again in a minute: start_d8.py status", **values)
         text = "{reason}; the release before, {commit}, answers again"
-        advice = "Its log on the slave says why: journalctl -u d8-agent"
-        return BuildFailed(text, advice, reason=reason, commit=str(known.running)[:10])
+        commit = str(known.running)[:10]
+        if said := _reason_of(client):
+            return BuildFailed(text, "The slave says: {said}", reason=reason, commit=commit, said=said)
+        return BuildFailed(text, "Its log on the slave says why: journalctl -u d8-agent", reason=reason, commit=commit)
 
     def _wait_for(self, commit: str, seconds: float) -> SlaveClient:
         """Poll until the agent answers with that commit; return a client for it. Raises BuildFailed."""
@@ -234,3 +239,13 @@ class SlaveUpdate:
 
     def _tell(self, words: Message) -> None:
         self._tools.tell(self._slave, words)
+
+
+def _reason_of(client: SlaveClient) -> str:
+    """Why the slave went back to where it is now, as far as it can say; the client is closed."""
+    try:
+        return ReleasesClient(client).show().reason
+    except D8Error:
+        return ""
+    finally:
+        client.close()
