@@ -76,7 +76,7 @@ class ReleaseBundles:
                 "machine_id": slave.machine_id,
                 "sha256": hashlib.sha256(packed).hexdigest(),
                 "size": len(packed),
-                "issued": self._now(),
+                "issued": self._signer.time_of_issue(self._now()),
                 "base_image": self._settings.docker_base_image,
                 "confirm_timeout_seconds": self._settings.confirm_timeout_seconds,
             }

@@ -20,6 +20,7 @@ class ReleaseSigner:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "d8-releases.key"
+        self._issued = folder / "d8-releases.issued"
 
     @property
     def public_key(self) -> str:
@@ -30,6 +31,22 @@ class ReleaseSigner:
     def sign(self, text: str) -> str:
         """Given a text, return its signature in base64."""
         return base64.b64encode(self._key().sign(text.encode())).decode()
+
+    def time_of_issue(self, now: float) -> float:
+        """Given the time (Unix seconds), return it, or a moment after the last one where the master's clock went back.
+
+        A slave takes nothing that was signed before what it took last, so that no recording passes for an update.
+        """
+        with locked(private_folder(self._folder) / ".lock"):
+            issued = max(now, self._last_issued() + 0.001)
+            write_private(self._issued, repr(issued))
+        return issued
+
+    def _last_issued(self) -> float:
+        try:
+            return float(self._issued.read_text())
+        except (OSError, ValueError):
+            return 0.0
 
     def _key(self) -> Ed25519PrivateKey:
         if not self._path.exists():

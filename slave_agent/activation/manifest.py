@@ -57,7 +57,7 @@ def check_manifest(manifest: Manifest, machine_id: str, last_issued: float) -> N
     if manifest.issued <= last_issued:
         raise ActivationError(
             "The release was signed before the one that was accepted last.",
-            "It may be a recording. Send a new one; rollback goes back to the release before.",
+            "It is a recording, or the master's data folder is an old copy: then remove the slave and build it anew.",
         )
 
 

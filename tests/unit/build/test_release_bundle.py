@@ -85,6 +85,17 @@ def test_without_wheels_the_slave_asks_the_index_but_an_image_needs_them(tmp_pat
         bundles.bundle(make_slave(strategy=StrategyName.DOCKER), other)
 
 
+def test_a_clock_that_goes_back_makes_no_release_look_older(tmp_path: Path) -> None:
+    settings, slave, wheels = make_settings(tmp_path), make_slave(), Wheels(tmp_path)
+    key, last = ReleaseSigner(settings.data_dir / "pki").public_key, 0.0
+    for now in (5000.0, 1000.0, 1000.0, 6000.0):
+        bundles = ReleaseBundles(master_commit(), settings, wheels, now=lambda at=now: at)  # type: ignore[misc]
+        manifest = read_head(parts(bundles.bundle(slave, RUNTIME))[0], key)
+        check_manifest(manifest, slave.machine_id, last)
+        last = manifest.issued
+    assert last == 6000.0
+
+
 def test_the_key_is_private_and_stays(tmp_path: Path) -> None:
     signer = ReleaseSigner(tmp_path / "pki")
     assert signer.public_key == ReleaseSigner(tmp_path / "pki").public_key
