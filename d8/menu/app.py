@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from d8 import __version__
+from d8.actions.advice import settings_warnings
 from d8.errors import D8Error, ExitCode
 from d8.menu.conversation import BackToMenu, Conversation
 from d8.menu.options import EXIT, OPTIONS, Option
@@ -20,6 +21,8 @@ def run_menu(conversation: Conversation, crash_log: CrashLog, options: Sequence[
     """Given the conversation and where unexpected failures are written, serve options until the operator leaves."""
     screen = conversation.screen
     by_number = {option.number: option for option in options}
+    for warning in settings_warnings(conversation.workplace.settings):
+        screen.warn(warning)
     while True:
         try:
             choices = [Choice(option.number, option.title.text(screen.translate)) for option in options]

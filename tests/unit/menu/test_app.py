@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_the_options_have_the_numbers_of_the_mission() -> None:
 @pytest.mark.parametrize("leaving", [0, KeyboardInterrupt(), EOFError()])
 def test_leaving(session: Session, leaving: object) -> None:
     assert "Bye." in session.play(leaving)
+
+
+def test_plain_http_is_warned_about_before_anything_is_chosen(session: Session) -> None:
+    assert "D8_TLS=off" not in session.play(0)
+    plain = replace(session.settings, tls=False)
+    session.workplace.close()
+    session.workplace = Workplace(plain)
+    assert "D8_TLS=off: the token travels unencrypted" in session.play(0)
 
 
 @pytest.mark.parametrize("option", [1, 7, 8, 9, 10, 16])
