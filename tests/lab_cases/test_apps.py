@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import secrets
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -62,6 +65,40 @@ def no_app_is_left(slave: AppSlave) -> Iterator[None]:
     yield
     for name in slave.names():
         slave.patiently("DELETE", f"/api/apps/{name}")
+
+
+# --- a token that may operate ---
+
+
+def test_a_token_that_may_operate_makes_no_root(slave: AppSlave) -> None:
+    """Over HTTP, with a user who himself may become root without a password, under the weakest preset."""
+    host = slave.host
+    assert host.run("sudo -n id -u", slave.user).stdout.strip() == "0", "the user himself may"
+    granted = secrets.token_urlsafe(24)
+    body = {"scope": "operate", "token_sha256": hashlib.sha256(granted.encode()).hexdigest()}
+    slave.done("PUT", "/api/agent/tokens/operator", body, 201)
+    operator = replace(slave, token=granted)
+    assert operator.call("POST", "/api/execute", {"command": "id"}).status == 403
+    proof = f"{slave.home}/proof"
+    by_itself = f"import os, time; os.system('sudo -n id -u > {proof} 2>&1'); time.sleep(600)"
+    timeit = {"script": "/usr/lib/python3.11/timeit.py", "arguments": ["-n1", "-r1", by_itself]}
+    sudo = {"interpreter": "/usr/bin/sudo", "script": "/bin/sh", "arguments": ["-c", f"id -u > {proof}; sleep 600"]}
+    host.run(f"rm -f {proof}")
+    for name, program in (("asks", timeit), ("is", sudo)):
+        answer = operator.patiently("POST", "/api/apps/register", python(slave, name, hardening="off") | program)
+
+        look = f"cat {proof}; journalctl -u d8-app-{name}.service -o cat --no-pager"
+
+        def is_refused(command: str = look) -> bool:
+            return "no new privileges" in host.run(command, check=False).stdout
+
+        eventually(is_refused, f"{name}: sudo to refuse ({answer.status})")
+        assert "0" not in host.run(look, check=False).stdout.splitlines()
+    for user in ("root", "d8-agent"):
+        answer = operator.patiently("POST", "/api/apps/register", python(slave, "other", user=user))
+        assert (answer.status, answer.document["problems"][0]["field"]) == (422, "user"), answer
+    slave.done("DELETE", "/api/agent/tokens/operator")
+    assert operator.call("GET", "/api/apps").status == 401
 
 
 # --- the mission's cases ---
