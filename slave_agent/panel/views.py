@@ -17,6 +17,7 @@ from slave_agent.panel.texts import TEXTS, language_of
 from slave_agent.states import Right
 
 HERE = Path(__file__).parent
+PAGES = ("login", "apps", "audit")
 SHOWN_RIGHTS = (Right.READ, Right.OPERATE, Right.EXECUTE, Right.MANAGE)
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -31,17 +32,21 @@ _FOR_SCRIPTS = TEXTS["en"].keys() - {"login", "logout", "token", "token_hint", "
 
 
 class Pages:
-    """Given the settings. Cache-Control and X-Content-Type-Options come from the server, for every answer."""
+    """Given the settings; a template that is missing or wrong stops the agent at its start, not a page later on.
+    Cache-Control and X-Content-Type-Options come from the server, for every answer.
+    """
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
-        self._templates = Environment(
+        environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        templates = {page: environment.get_template(f"{page}.html.j2") for page in ("base", *PAGES)}
+        self._pages = {page: templates[page] for page in PAGES}
 
     async def login(self, exchange: Exchange) -> None:
         """GET /login; who has a session already is shown the apps."""
@@ -62,7 +67,7 @@ class Pages:
         language = language_of(exchange.header("accept-language"), self._settings.language)
         texts = TEXTS[language]
         rights = exchange.credential.rights if exchange.credential is not None else frozenset()
-        text = self._templates.get_template(f"{page}.html.j2").render(
+        text = self._pages[page].render(
             page=page,
             language=language,
             texts=texts,

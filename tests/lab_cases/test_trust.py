@@ -43,6 +43,17 @@ def is_alive(master: Master, host: Host, token: str) -> bool:
     return master.curl(host, "/api/version", token=token, options=("-k",))[0] == 200
 
 
+def browse(master: Master, host: Host, path: str, *options: str) -> tuple[int, str]:
+    """Ask the slave's panel as a browser does, with a jar for its cookie; return the status and the page."""
+    jar, base = str(master.folder / "cookies"), f"https://{host.address}:7600"
+    trusted = ("--cacert", str(master.data / "pki" / "d8-ca.pem"), "--cookie", jar, "--cookie-jar", jar)
+    words = ["curl", "-sS", "--max-time", "10", *trusted, "-H", f"Origin: {base}", "-w", "\n%{http_code}", *options]
+    done = subprocess.run([*words, f"{base}{path}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page, _, status = done.stdout.rpartition("\n")
+    return int(status), page
+
+
 def wait_for_port(master: Master, host: Host, seconds: float = 120) -> None:
     """Wait until somebody answers on the host's port."""
     deadline = time.monotonic() + seconds
@@ -116,8 +127,13 @@ def test_tokens_for_others_keep_to_their_scope_and_both_sides_write_down_who_did
     assert master.curl(bare_host, "/api/apps", token=read)[0] == 200
     found = bare_host.run(f"grep -rlF -e '{read}' /etc /var/lib /opt/d8-agent /run 2>/dev/null || true").stdout
     assert found == "", "the token lies on the slave"
+    assert browse(master, bare_host, "/login", "--json", json.dumps({"token": read}))[0] == 200
+    status, page = browse(master, bare_host, "/apps")
+    assert (status, 'data-rights="read"' in page) == (200, True)
+    assert browse(master, bare_host, "/static/apps.js")[0] == browse(master, bare_host, "/api/apps")[0] == 200
     master.json("trust", slave_id, "revoke", "prometheus")
     assert master.curl(bare_host, "/api/apps", token=read)[0] == 401
+    assert browse(master, bare_host, "/apps")[0] == 303, "the session died with its token"
     assert master.run("trust", slave_id, "revoke", "prometheus", "--json").returncode == 2
 
     def there(what: str, status: int) -> list[dict[str, Any]]:
