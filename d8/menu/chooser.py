@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from d8.menu.prompts import Choice
 
 LONGEST_NUMBER = 4
+OTHER_LINES = 4  # of the picture: the title, the question, and a gap beside each
 STYLE = {
     "title": "bold ansicyan",
     "number": "ansicyan",
@@ -56,13 +58,26 @@ class Selection:
         return int(self.typed) if int(self.typed) in self.numbers else None
 
 
+def part_around(index: int, count: int, room: int) -> range:
+    """Given the marked line, how many lines there are and how many have room, return those to show. Pure.
+
+    Where not all have room, two lines of it are kept free to say so.
+    """
+    if count <= room:
+        return range(count)
+    shown = max(1, room - 2)
+    first = min(max(0, index - shown // 2), count - shown)
+    return range(first, first + shown)
+
+
 @dataclass
 class Chooser:
-    """The list on the screen. Given its title and lines."""
+    """The list on the screen. Given its title, its lines, and a way to ask how many rows the terminal has."""
 
     title: str
     choices: Sequence[Choice]
     translate: Translate
+    rows: Callable[[], int] = lambda: sys.maxsize
     selection: Selection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,12 +85,7 @@ class Chooser:
 
     def picture(self) -> StyleAndTextTuples:
         """Return the list as it looks now."""
-        parts: StyleAndTextTuples = [("class:title", f"  {self.title}\n\n")]
-        for index, choice in enumerate(self.choices):
-            is_here = index == self.selection.index
-            parts.append(("class:title", "  > " if is_here else "    "))
-            parts.append(("class:number", f"{choice.number:>3}"))
-            parts.append(("class:here" if is_here else "", f"  {choice.title}\n"))
+        parts: StyleAndTextTuples = [("class:title", f"  {self.title}\n\n"), *self._lines()]
         parts.append(("", "\n  " + message("Option:").text(self.translate) + " "))
         parts.append(("class:here", self.selection.typed))
         parts.append(("[SetCursorPosition]", ""))
@@ -87,6 +97,19 @@ class Chooser:
                 ("class:note", "   " + message("type a number or use the arrows, then Enter").text(self.translate))
             )
         return parts
+
+    def _lines(self) -> StyleAndTextTuples:
+        """Return as many of the choices, with the marked one, as have room."""
+        shown = part_around(self.selection.index, len(self.choices), self.rows() - OTHER_LINES)
+        is_part = len(shown) < len(self.choices)
+        more = "       ...\n"
+        parts: StyleAndTextTuples = [("class:note", more if shown.start else "\n")] if is_part else []
+        for index in shown:
+            choice, is_here = self.choices[index], index == self.selection.index
+            parts.append(("class:title", "  > " if is_here else "    "))
+            parts.append(("class:number", f"{choice.number:>3}"))
+            parts.append(("class:here" if is_here else "", f"  {choice.title}\n"))
+        return [*parts, ("class:note", more if shown.stop < len(self.choices) else "\n")] if is_part else parts
 
     def enter(self, event: KeyPressEvent) -> None:
         """Leave with the choice, or say that there is no such option."""
@@ -116,12 +139,12 @@ class Chooser:
 
 def choose(title: str, choices: Sequence[Choice], translate: Translate) -> int:
     """Given a title and numbered lines, return the chosen number. Raises KeyboardInterrupt or EOFError."""
-    from prompt_toolkit.application import Application
+    from prompt_toolkit.application import Application, get_app
     from prompt_toolkit.layout import Layout, Window
     from prompt_toolkit.layout.controls import FormattedTextControl
     from prompt_toolkit.styles import Style
 
-    chooser = Chooser(title, choices, translate)
+    chooser = Chooser(title, choices, translate, rows=lambda: get_app().output.get_size().rows)
     window = Window(FormattedTextControl(chooser.picture, focusable=True), dont_extend_height=True, wrap_lines=False)
     application: Application[int] = Application(
         Layout(window), key_bindings=chooser.keys(), style=Style.from_dict(STYLE), erase_when_done=True

@@ -22,7 +22,8 @@ def run(conversation: Conversation) -> None:
     draw_fleet(screen, statuses, conversation.commit)
     behind = [status.slave for status in statuses if status.state is SlaveState.OTHER_COMMIT]
     if not behind:
-        screen.good(message("Every slave that answers runs the master's commit."))
+        if any(status.state is SlaveState.OK for status in statuses):
+            screen.good(message("Every slave that answers runs the master's commit."))
         return
     everybody = message("All {count} that run another commit", count=len(behind)).text(screen.translate)
     lines = [Choice(1, everybody), *(Choice(index, slave.slave_id) for index, slave in enumerate(behind, start=2))]

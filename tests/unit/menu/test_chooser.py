@@ -8,7 +8,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from d8.locale import translation
-from d8.menu.chooser import Chooser, Selection, choose
+from d8.menu.chooser import Chooser, Selection, choose, part_around
 from d8.menu.prompts import Choice
 
 CHOICES = [Choice(number, f"option {number}") for number in (1, 7, 10, 11, 0)]
@@ -71,3 +71,22 @@ def test_what_was_typed_is_shown_and_a_wrong_number_is_told() -> None:
     assert "Opción: 12" in picture
     chooser.selection = Selection(NUMBERS, typed="12", is_refused=True)
     assert "no existe la opción 12" in "".join(part[1] for part in chooser.picture())
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "room", "shown"),
+    [(0, 5, 5, range(5)), (0, 40, 12, range(10)), (20, 40, 12, range(15, 25)), (39, 40, 12, range(30, 40)),
+     (3, 40, 1, range(3, 4)), (3, 40, -2, range(3, 4))],
+)  # fmt: skip
+def test_of_a_long_list_the_part_around_the_mark_is_shown(index: int, count: int, room: int, shown: range) -> None:
+    assert part_around(index, count, room) == shown and index in shown
+
+
+@pytest.mark.parametrize("typed", ["", "1", "25", "39", "40"])
+def test_a_long_list_fits_the_terminal_with_its_title_and_its_mark(typed: str) -> None:
+    chooser = Chooser("Which?", [Choice(number, f"slave {number}") for number in range(41)], str, rows=lambda: 24)
+    for digit in typed:
+        chooser.selection = chooser.selection.with_digit(digit)
+    picture = "".join(part[1] for part in chooser.picture())
+    assert picture.startswith("  Which?") and f"> {typed or 0:>3}" in picture
+    assert len(picture.splitlines()) <= 24 and picture.count("\n") == 24 - 1

@@ -97,6 +97,10 @@ def test_where_all_are_the_same_nothing_is_asked(workplace: Workplace, monkeypat
     assert "runs the master's commit" in Stage(workplace, monkeypatch, OK, OK).play(update)
 
 
+def test_where_nobody_answers_nothing_is_praised(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "runs the master's commit" not in Stage(workplace, monkeypatch, SlaveState.UNREACHABLE).play(update)
+
+
 def test_without_slaves_both_say_so(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(workplace, monkeypatch)
     assert stage.play(update) and stage.play(rollback)
