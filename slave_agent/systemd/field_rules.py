@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any, Optional
@@ -27,6 +27,7 @@ PATH_CHARACTERS = 1024
 ARGUMENT_CHARACTERS = 4096
 ARGUMENTS, ARGUMENTS_BYTES = 100, 32 * 1024
 VARIABLES, ENVIRONMENT_BYTES = 200, 32 * 1024
+TOLD_VARIABLES = 10  # of those that are wrong
 DEPENDENCIES = 20
 DESCRIPTION_CHARACTERS = 200
 MEMORY_BYTES = (1024 * 1024, 2**50)
@@ -144,13 +145,19 @@ def environment(value: Any) -> Optional[str]:
     """Rule of the environment. What is wrong is told by the variable's name, never by its value."""
     if not isinstance(value, Mapping) or len(value) > VARIABLES:
         return f"not an object of at most {VARIABLES} names and texts"
-    for name, one in value.items():
-        if not isinstance(name, str) or not VARIABLE_NAME.match(name):
-            return f"{str(name)[:60]!a} is not a variable's name: letters, digits and `_`"
-        if problem := text_problem(one, ENVIRONMENT_BYTES, may_turn=True):
-            return f"{name}: {problem}"
+    problems = list(_variable_problems(value))
+    if problems:
+        return "; ".join(problems[:TOLD_VARIABLES])
     too_many = sum(len(name) + len(one.encode()) + 2 for name, one in value.items()) > ENVIRONMENT_BYTES
     return f"more than {ENVIRONMENT_BYTES} bytes together" if too_many else None
+
+
+def _variable_problems(environment: Mapping[Any, Any]) -> Iterator[str]:
+    for name, one in environment.items():
+        if not isinstance(name, str) or not VARIABLE_NAME.match(name):
+            yield f"{str(name)[:60]!a} is not a variable's name: letters, digits and `_`"
+        elif problem := text_problem(one, ENVIRONMENT_BYTES, may_turn=True):
+            yield f"{name}: {problem}"
 
 
 SCRIPT_RULES: dict[AppKind, Rule] = {

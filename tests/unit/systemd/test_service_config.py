@@ -151,6 +151,14 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     }  # fmt: skip
 
 
+def test_every_wrong_variable_is_told_without_its_value() -> None:
+    environment = {"BAD NAME": "planted-1", "GOOD": "1", "NUL": "planted-2\0", "NUMBER": 4711}
+    [problem] = problems_in(PLAIN | {"environment": environment})
+    assert all(name in problem.message for name in ("BAD NAME", "NUL: ", "NUMBER: "))
+    assert "GOOD" not in problem.message
+    assert "planted" not in problem.message and "4711" not in problem.message
+
+
 @pytest.mark.parametrize("document", [None, [], "x", 1])
 def test_what_is_no_object_is_no_app(document: Any) -> None:
     assert [problem.message for problem in problems_in(document)] == ["not a JSON object"]
