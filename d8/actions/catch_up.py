@@ -15,10 +15,12 @@ from d8.actions.rotation import rotate
 from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, TokenRefused
+from d8.fleet.trust import AGENT_DAYS, BACKDATED
 from d8.messages import Message
 from d8.models import Credential, CredentialKind, PendingKind, PendingTrust, Slave
 
 RENEWED_BEFORE_END = timedelta(days=60)
+LONGEST_LEFT = timedelta(days=AGENT_DAYS) + BACKDATED  # with more, it was made by a clock that was ahead: not valid yet
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,20 @@ def catch_up(workplace: Workplace, now: datetime | None = None) -> list[CaughtUp
 
 
 def ending_soon(workplace: Workplace, now: datetime) -> list[Slave]:
-    """Given the moment, return the slaves whose certificate ends within 60 days, or has ended."""
+    """Given the moment, return the slaves whose certificate ends within 60 days, has ended or has not begun."""
     registry = workplace.registry
     newest = {
         slave.slave_id: _newest(registry.credentials(CredentialKind.AGENT, slave.slave_id))
         for slave in registry.slaves()
     }
-    return [slave for slave in registry.slaves() if is_ending(newest[slave.slave_id], now)]
+    return [slave for slave in registry.slaves() if is_due(newest[slave.slave_id], now)]
 
 
-def is_ending(credential: Credential | None, now: datetime) -> bool:
+def is_due(credential: Credential | None, now: datetime) -> bool:
     """Given a slave's credential and the moment, tell whether it is time for a new certificate. Pure."""
-    return credential is not None and credential.ends is not None and credential.ends - now < RENEWED_BEFORE_END
+    if credential is None or credential.ends is None:
+        return False
+    return not RENEWED_BEFORE_END <= credential.ends - now <= LONGEST_LEFT
 
 
 def _newest(credentials: list[Credential]) -> Credential | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from d8.actions.catch_up import is_ending
+from d8.actions.catch_up import is_due
 from d8.actions.checks import Check, CheckState
 from d8.actions.workplace import Workplace
 from d8.fleet.trust import FleetAuthority, fingerprint
@@ -57,12 +57,12 @@ def check_signers(present: str | None, credentials: Iterable[Credential]) -> Che
 
 
 def check_certificates(credentials: Iterable[Credential], now: datetime) -> Check:
-    """Given the slaves' credentials and the moment, see that none ends soon: fleet status renews them. Pure."""
+    """Given the slaves' credentials and the moment, see that each is valid for long; status renews them. Pure."""
     name = message("Certificates of slaves")
-    ending = [one for one in credentials if is_ending(one, now)]
-    if not ending:
+    due = [one for one in credentials if is_due(one, now)]
+    if not due:
         return Check(name, CheckState.OK, message("none ends within 60 days"))
-    outcome = message("they end soon: {slaves}", slaves=_names(ending))
+    outcome = message("they end soon, or are not valid yet: {slaves}", slaves=_names(due))
     fix = message("They are renewed when the slaves answer; to see why not: start_d8.py trust --retry")
     return Check(name, CheckState.WARNING, outcome, fix)
 

@@ -298,6 +298,16 @@ def test_a_certificate_is_renewed_sixty_days_before_its_end(workplace: Workplace
     assert renewed.fingerprint != fresh.fingerprint
 
 
+def test_a_certificate_that_a_clock_ahead_has_made_is_replaced(workplace: Workplace, slave: Slave) -> None:
+    known = Credential(CredentialKind.AGENT, "made ahead", "t", slave.slave_id, ends=NOW + timedelta(days=397 + 400))
+    workplace.registry.save_credential(known, NOW)
+    assert ending_soon(workplace, NOW) == [slave]
+    assert [check.state for check in check_trust(workplace, NOW)][1] is CheckState.WARNING
+    workplace.registry.drop_credentials(slave.slave_id, CredentialKind.AGENT, kept="")
+    workplace.registry.save_credential(replace(known, ends=NOW + timedelta(days=397)), NOW)
+    assert ending_soon(workplace, NOW) == []
+
+
 def test_a_revoked_slave_lets_nobody_in(agent: RunningAgent, workplace: Workplace, slave: Slave) -> None:
     token = grant(workplace, slave, "ci", TokenScope.MANAGE).token
     assert is_alive(agent, token)
