@@ -17,6 +17,7 @@ from slave_agent.monitor.detection import DetectedProcess
 CHOSEN_AT_MOST = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,63}\Z")
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,240}\.service\Z")
+_TEMPLATE = re.compile(r"[^@]*@\.service\Z")  # systemd has nothing to tell of one, and then tells nothing of the others
 _MATCH_CHARACTERS = 400
 _NOT_WRITTEN = "Look at the disk of this slave."
 
@@ -66,6 +67,8 @@ def _problems_of(fields: Any) -> list[str]:
     unit = fields.get("unit")
     if unit is not None and not (isinstance(unit, str) and _UNIT.match(unit)):
         problems.append("unit must be the name of a service, like shop.service")
+    elif _TEMPLATE.match(unit or f"{fields.get('name')}.service"):
+        problems.append("unit must not be a template: name an instance, like postgresql@15-main.service")
     return problems
 
 

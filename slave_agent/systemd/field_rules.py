@@ -14,7 +14,8 @@ from slave_agent.systemd.states import AppKind
 
 USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
-UNIT_NAME = re.compile(
+UNIT_NAME = re.compile(  # no template (x@.service) either: systemd can tell and start instances alone
+    r"(?![^@]*@\.[a-z]+\Z)"
     r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(service|socket|target|timer|mount|automount|path|device|swap|slice|scope)\Z"
 )
 NPM_SCRIPT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}\Z")

@@ -112,6 +112,8 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("after", {"after": ["a.service", "a.service"]}),
     ("after", {"after": ["d8-app-naughty.service"]}),
     ("wants", {"wants": ["*.service"]}),
+    ("wants", {"wants": ["getty@.service"]}),
+    ("after", {"after": ["getty@.service"]}),
     ("wants", {"wants": [f"a{n}.service" for n in range(21)]}),
     ("description", {"description": " x"}),
     ("description", {"description": "x\\"}),

@@ -59,6 +59,8 @@ def test_a_name_stands_for_all_three() -> None:
         ["shop", "shop"],
         [{"name": "x", "unit": "-H.service"}],
         [{"name": "x", "unit": "x.timer"}],
+        [{"name": "x", "unit": "postgresql@.service"}],
+        ["postgresql@"],
         [{"name": "x", "unit": "x.service\n"}],
         [{"name": "x", "match": "\x1b"}],
         [{"name": "x", "match": ""}],
