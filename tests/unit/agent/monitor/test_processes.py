@@ -33,7 +33,7 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def app(folder: Path) -> ServiceConfig:
-    return ServiceConfig("shop", AppKind.PYTHON, str(folder / "app.py"), getpass.getuser(), str(folder))
+    return ServiceConfig("lone-sleeper", AppKind.PYTHON, str(folder / "app.py"), getpass.getuser(), str(folder))
 
 
 def no_scan() -> tuple[ProcessSeen, ...]:
@@ -64,13 +64,13 @@ def test_an_app_without_its_service_is_found_by_what_it_runs(sleeper: subprocess
     processes = AppProcesses(no_scan)
     config = app(tmp_path)
     stopped = ServiceStatus(config.unit, UnitState.INACTIVE)
-    assert processes.find([(config, stopped)]) == {"shop": sleeper.pid}
-    assert processes.find([(config, None)]) == {"shop": sleeper.pid}
+    assert processes.find([(config, stopped)]) == {"lone-sleeper": sleeper.pid}
+    assert processes.find([(config, None)]) == {"lone-sleeper": sleeper.pid}
     named = ServiceStatus(config.unit, UnitState.ACTIVE, pid=sleeper.pid)
-    assert processes.find([(config, named)]) == {"shop": sleeper.pid}
+    assert processes.find([(config, named)]) == {"lone-sleeper": sleeper.pid}
     sleeper.kill()
     sleeper.wait()
-    assert processes.find([(config, named), (config, stopped)]) == {"shop": None}
+    assert processes.find([(config, named), (config, stopped)]) == {"lone-sleeper": None}
 
 
 def test_usage_of_those_that_run(sleeper: subprocess.Popen[bytes]) -> None:
