@@ -316,7 +316,7 @@ def kill_while_registering(slave: AppSlave, delay_seconds: float) -> None:
         except OSError:
             pass
 
-    former = slave.agent_pid()
+    former = slave.agent_to_kill()
     caller = threading.Thread(target=register)
     caller.start()
     time.sleep(delay_seconds)
@@ -354,7 +354,7 @@ def test_an_agent_killed_while_changing_leaves_one_whole_version(slave: AppSlave
     slave.done("POST", "/api/apps/register", node(slave, stabilisation_seconds=1), 201)
     moments = random.Random(SEED)
     for _ in range(3):
-        former = slave.agent_pid()
+        former = slave.agent_to_kill()
 
         def change() -> None:
             try:

@@ -108,6 +108,11 @@ class AppSlave:
         """The pid of the agent's unit; 0 while there is none."""
         return int(self.host.run("systemctl show -p MainPID --value d8-agent").stdout)
 
+    def agent_to_kill(self) -> int:
+        """The agent's pid, after systemd forgot its former ends: the fourth within two minutes brings the bootstrap."""
+        self.host.run("systemctl reset-failed d8-agent")
+        return self.agent_pid()
+
     @property
     def home(self) -> str:
         """The home of the apps' user."""
