@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from d8.errors import UsageError
 from d8.files import private_folder
 from d8.fleet.audit_store import AUDIT, AuditStore
+from d8.fleet.database import RegistryUnusable, open_database
 from d8.fleet.pending_store import PENDING, PendingStore
 from d8.fleet.request_store import REQUESTS, RequestStore
 from d8.models import Credential, CredentialKind, Scope, Slave, StrategyName
@@ -52,13 +53,13 @@ TABLES = (*METADATA.sorted_tables, REQUESTS, AUDIT, PENDING)
 
 
 class Registry:
-    """The master's database. Given its folder (made with mode 0700); d8.db has mode 0600 for it holds the tokens."""
+    """The master's database. Given its folder (made with mode 0700); d8.db has mode 0600 for it holds the tokens.
+
+    Everything here raises RegistryUnusable where the file can't be read or written.
+    """
 
     def __init__(self, folder: Path) -> None:
-        path = private_folder(folder) / "d8.db"
-        path.touch(mode=0o600)
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        sa.event.listen(self._engine, "connect", _use_write_ahead_log)
+        self._engine = open_database(private_folder(folder) / "d8.db")
         self._make_tables()
         self.requests = RequestStore(self._engine)
         self.pending = PendingStore(self._engine)
@@ -82,7 +83,7 @@ class Registry:
             try:
                 with self._engine.begin() as connection:
                     connection.execute(statement)
-            except sa.exc.OperationalError:  # another master of this folder was faster
+            except RegistryUnusable:  # another master of this folder was faster
                 if column in self._missing_columns(table):
                     raise
 
@@ -195,13 +196,6 @@ def account_name() -> str:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
-
-
-def _use_write_ahead_log(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
 
 
 def _naive(moment: datetime) -> datetime:

@@ -68,7 +68,7 @@ DOORS = {
     "prompt_toolkit": ["d8.menu.prompts", "d8.menu.chooser"],
     "rich": ["d8.menu.views.*"],
     "click": ["d8.cli.*"],
-    "sqlalchemy": ["d8.fleet.registry", "d8.fleet.*_store"],
+    "sqlalchemy": ["d8.fleet.registry", "d8.fleet.database", "d8.fleet.*_store"],
     "cryptography": ["d8.fleet.trust", "d8.fleet.release_signing"],
     "requests": ["d8.fleet.agent_client", "d8.fleet.deadline", "d8.congress.telegram"],
     "urllib3": ["d8.fleet.deadline"],

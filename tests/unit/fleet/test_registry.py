@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from d8.errors import UsageError
+from d8.fleet.database import RegistryUnusable
 from d8.fleet.registry import Registry, account_name
 from d8.models import Credential, CredentialKind, PendingKind, PendingTrust, Scope, Slave, StrategyName
 
@@ -118,3 +119,24 @@ def test_only_one_credential_of_a_kind_stays(registry):
     registry.drop_credentials("s", CredentialKind.AGENT, kept="f2")
     assert [registry.credential(mark) is not None for mark in ("f1", "f2", "f3", "f4")] == [False, True, True, True]
     assert registry.credential("f2") == Credential(CredentialKind.AGENT, "f2", "t", "s", authority="a", ends=NOW)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    (tmp_path / "d8.db").write_bytes(b"nothing of the kind" * 100)
+    with pytest.raises(RegistryUnusable, match="file is not a database") as caught:
+        Registry(tmp_path)
+    assert "backup" in str(caught.value.hint)
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "d8.db").mkdir()
+    with pytest.raises(RegistryUnusable, match="unable to open"):
+        Registry(tmp_path)
+
+
+def test_what_breaks_later_is_told_too(registry, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "data" / "d8.db")) as database:
+        database.execute("drop table slaves")
+        database.commit()
+    with pytest.raises(RegistryUnusable, match="no such table: slaves"):
+        registry.slaves()
