@@ -58,12 +58,17 @@ def ask_facts(shell: RemoteShell, timeout_seconds: float, step: Step, replayable
 def settle_identity(
     address: Address, facts: HostFacts, registry: Registry, answers: Callable[[Address, str], bool]
 ) -> Identity:
-    """Given the host's facts and the fleet, return which slave it is; `answers`: does a machine-id live there."""
+    """Given the host's facts and the fleet, return which slave it is; `answers`: does a machine-id live there.
+
+    A slave that left the fleet, but is still owed its removal, counts: its name stays with it and its token.
+    """
+    slaves = registry.slaves()
+    names = {slave.slave_id for slave in slaves}
+    owed = [one.slave for one in registry.pending.all() if one.slave.slave_id not in names]
     twins = registry.find_machine(facts.machine_id) if facts.machine_id else []
     former = {Address(twin.address, twin.port) for twin in twins} - {address}
-    return identify(
-        address, facts.machine_id, registry.slaves(), any(answers(place, facts.machine_id) for place in former)
-    )
+    is_copied = any(answers(place, facts.machine_id) for place in former)
+    return identify(address, facts.machine_id, [*slaves, *owed], is_copied)
 
 
 def warnings_for(facts: HostFacts, now: float) -> list[Message]:

@@ -39,7 +39,7 @@ def identify(address: Address, machine_id: str, known: list[Slave], old_address_
         name = _free_name(address, machine_id, known)
         return Identity(name, message(text, slave=twin.slave_id, address=twin.address))
     if here is not None:
-        text = "another machine was {slave} until now; it stays in the fleet as {former}"
+        text = "another machine was {slave} until now; that one is called {former} from now on"
         former = marked(here.slave_id, here.machine_id)
         return Identity(here.slave_id, message(text, slave=here.slave_id, former=former), displaced=here)
     return Identity(_free_name(address, machine_id, known))
