@@ -136,6 +136,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         message("Look at journalctl -u d8-agent -u d8-handover on the slave, then repeat it."),
         (
             r"earlier release does not work",
+            r"taken back meanwhile",
             r"did not get ready with the new release",
             r"did not settle on release",
             r"agent does not answer on port \d+",

@@ -11,7 +11,7 @@ from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer, Probe, Said
 from slave_agent.activation.record import Record
-from slave_agent.activation.states import Mode
+from slave_agent.activation.states import Mode, Phase
 
 PATIENCE_SECONDS = 45.0
 PAUSE_SECONDS = 0.3
@@ -41,9 +41,12 @@ def prove(activation: Activation, token: str | None, stabilisation_seconds: floa
         PAUSE_SECONDS,
         activation.sleep,
     )
+    _check_not_taken_back(activation, record)
     before = _look(activation, record, answer, token)
     activation.sleep(stabilisation_seconds)
-    after = _look(activation, record, activation.look(record), token)
+    answer = activation.look(record)
+    _check_not_taken_back(activation, record)
+    after = _look(activation, record, answer, token)
     if before.pid != after.pid:
         raise ActivationError(
             f"The agent does not stay up: within {stabilisation_seconds:g} s process {before.pid} became {after.pid}.",
@@ -58,6 +61,14 @@ def prove(activation: Activation, token: str | None, stabilisation_seconds: floa
         "seconds": round(stabilisation_seconds, 1),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _check_not_taken_back(activation: Activation, record: Record) -> None:
+    """Raises ActivationError with the guard's reason when the guard was faster: whoever answers now says nothing."""
+    now = activation.store.find()
+    if now is None or now.commit != record.commit or now.phase is Phase.ROLLED_BACK:
+        reason = (now.reason if now else None) or "it is removed"
+        raise ActivationError(f"The new release was taken back meanwhile: {reason}", JOURNAL)
 
 
 def _look(activation: Activation, record: Record, answer: Answer, token: str | None) -> Proof:
