@@ -27,13 +27,14 @@ PAUSE_SECONDS = 0.5
 @dataclass(frozen=True)
 class Removal:
     """What became of a slave: `is_uninstalled` says whether the agent is proved to be gone, `is_pending` that this is
-    tried again until it is.
+    tried again until it is, `apps_removed` how many apps went with it (None: nobody said).
     """
 
     slave: Slave
     is_uninstalled: bool
     warning: Message = NOTHING
     is_pending: bool = False
+    apps_removed: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `remove --json`."""
@@ -42,6 +43,7 @@ class Removal:
             "uninstalled": self.is_uninstalled,
             "forgotten": not self.is_pending,
             "pending": self.is_pending,
+            "apps_removed": self.apps_removed,
             "warning": str(self.warning) or None,
         }
 
@@ -54,11 +56,11 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
     more.
     """
     slave = find_removable(workplace, name)
-    warning = NOTHING
+    warning, apps = NOTHING, None
     before = workplace.registry.pending.find(slave.slave_id)
     workplace.registry.pending.begin(slave, PendingKind.REMOVE, datetime.now(UTC))
     try:
-        take_off(workplace, slave, sleep)
+        apps = take_off(workplace, slave, sleep)
     except D8Error as error:
         if not forget and isinstance(error, SlaveUnreachable):
             return _owe(workplace, slave, error)
@@ -76,7 +78,7 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
     workplace.registry.pending.settle(slave.slave_id)
     header_file(workplace, slave).unlink(missing_ok=True)
     workplace.registry.record("remove", slave.slave_id, "forgotten" if warning else "uninstalled")
-    return Removal(slave, not warning, warning)
+    return Removal(slave, not warning, warning, apps_removed=apps)
 
 
 def find_removable(workplace: Workplace, name: str) -> Slave:
@@ -108,8 +110,10 @@ def _owe(workplace: Workplace, slave: Slave, error: SlaveUnreachable) -> Removal
     return Removal(slave, is_uninstalled=False, warning=warning, is_pending=True)
 
 
-def take_off(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Given a slave, uninstall its agent and see that it is gone. Raises D8Error."""
+def take_off(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = time.sleep) -> int | None:
+    """Given a slave, uninstall its agent and see that it is gone; return how many apps went with it, None where the
+    agent does not say. Raises D8Error.
+    """
     address = Address(slave.address, slave.port)
     client = connect_to_slave(slave, workplace.settings, workplace.registry, OWN_SERVERS)
     try:
@@ -119,10 +123,11 @@ def take_off(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] 
                 "On the slave run: sh install_slave_….sh --uninstall. Then remove it with --forget.",
                 slave=slave.slave_id,
             )
-        client.uninstall()
+        apps = client.uninstall().get("apps_removed")
     finally:
         client.close()
     _wait_until_gone(workplace, address, sleep)
+    return apps if isinstance(apps, int) else None
 
 
 def _wait_until_gone(workplace: Workplace, address: Address, sleep: Callable[[float], None]) -> None:

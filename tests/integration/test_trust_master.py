@@ -5,6 +5,7 @@ tokens for others, and what the doctor says of it.
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from d8.actions import rotation
 from d8.actions.access import grant, granted, revoke_token, slave_audit
@@ -29,6 +31,8 @@ from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import PLAIN
 from d8.fleet.registry import Registry
 from d8.fleet.trust import FleetAuthority, token_hash
+from d8.menu.views.results import draw_removal
+from d8.menu.views.screen import Screen
 from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, asked_of_activation, running_agent
 from tests.support.fakes import make_settings, make_slave
@@ -363,6 +367,21 @@ def test_a_revocation_whose_answer_got_lost_is_settled_by_the_next_try(
     assert not is_alive(agent, agent.token)
     [done] = catch_up(workplace)
     assert done.is_settled, done.reason
+
+
+def test_a_removal_says_how_many_apps_went_with_the_slave(
+    agent: RunningAgent, workplace: Workplace, slave: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uninstall(client: SlaveClient) -> dict[str, object]:
+        agent.kill()
+        return {"accepted": True, "apps_removed": 3}
+
+    monkeypatch.setattr(SlaveClient, "uninstall", uninstall)
+    removal = remove_slave(workplace, slave.slave_id, forget=False)
+    assert (removal.is_uninstalled, removal.as_json()["apps_removed"]) == (True, 3)
+    said = io.StringIO()
+    draw_removal(Screen(console=Console(file=said)), removal)
+    assert "removed with it: 3" in said.getvalue()
 
 
 def test_a_removal_of_a_slave_that_is_off_waits_with_its_token_and_can_be_forgotten(

@@ -105,6 +105,8 @@ def draw_removal(screen: Screen, removal: Removal) -> None:
         screen.warn(removal.warning)
     else:
         screen.good(message("{slave}: agent uninstalled, slave forgotten", slave=removal.slave.slave_id))
+        if removal.apps_removed:
+            screen.say(message("Apps that were removed with it: {count}", count=removal.apps_removed))
 
 
 def draw_trust(screen: Screen, trust: Trust) -> None:
