@@ -106,13 +106,14 @@ class Dispatcher:
             duration = (time.monotonic() - began) * 1000
             line = (
                 exchange.address,
+                exchange.credential.who if exchange.credential else "-",
                 exchange.method,
                 _printable(exchange),
                 exchange.status,
                 exchange.sent_bytes,
                 duration,
             )
-            _access_log.info('%s "%s %s" %d %d B %.0f ms', *line)
+            _access_log.info('%s %s "%s %s" %d %d B %.0f ms', *line)
             if not exchange.status:
                 exchange.on_answer()
 

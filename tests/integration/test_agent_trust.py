@@ -159,6 +159,8 @@ def test_the_audit_log_says_who_did_what_and_how_it_ended(own_agent: RunningAgen
     assert audit_with(own_agent, "POST /api/execute", 403)["who"] == "ci"
     assert audit_with(own_agent, "POST /api/execute", 202)["who"] == "installer"
     assert audit_with(own_agent, "GET /api/version", 401)["who"] == "unknown"
+    assert own_agent.log_with('127.0.0.1 ci "POST /api/execute" 403')  # in the journal, which no token can change
+    assert own_agent.log_with('127.0.0.1 - "GET /api/version" 401')
     text = (own_agent.state_dir / "audit.jsonl").read_text()
     assert "hush" not in text
     assert token not in text
