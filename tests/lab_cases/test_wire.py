@@ -23,8 +23,8 @@ def every_secret(master: Master) -> list[str]:
     return [*tokens, *(line for line in keys if line and not line.startswith("-----"))]
 
 
-def test_whoever_records_a_build_reads_no_secret(tmp_path, lab: Lab, bare_host: Host):
-    master = Master(tmp_path, lab.master_address)
+def test_whoever_records_a_build_and_an_update_reads_no_secret(tmp_path, lab: Lab, bare_host: Host):
+    master = Master(tmp_path, lab.master_address).in_a_clone()
     master.bring_bootstrap(bare_host)
     with relay((bare_host.address, PORT), (BETWEEN, PORT)) as between:
         document = master.json("build", BETWEEN, "--yes")
@@ -35,7 +35,10 @@ def test_whoever_records_a_build_reads_no_secret(tmp_path, lab: Lab, bare_host: 
         done = master.run("exec", "--json", slave_id, "--", "echo the-secret-of-a-command-6f1e")
         assert "the-secret-of-a-command-6f1e" in done.stdout, done.stderr
         master.json("trust", slave_id, "rotate")
-        assert master.json("status")["slaves"][0]["state"] in ("ok", "other_commit")
+        before_update, commit = len(between.recorded), master.commit()
+        assert master.json("update", slave_id, "--yes")["slaves"][0]["commit"] == commit
+        assert len(between.recorded) > before_update + 100_000, "the release went another way"
+        assert master.json("status")["slaves"][0]["state"] == "ok"
         secrets = [*sorted(seen | set(every_secret(master))), token, "the-secret-of-a-command-6f1e"]
         recorded = between.recorded
     assert len(recorded) > 1_000_000, "the release went another way"
