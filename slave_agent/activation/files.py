@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,10 @@ def remove_tree(path: Path) -> None:
     """Remove a file, link or folder; nothing there is fine."""
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
-    elif path.exists():
-        shutil.rmtree(path)
+        return
+    while path.exists():
+        with suppress(FileNotFoundError):  # somebody else is removing it as well
+            shutil.rmtree(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from slave_agent.activation import agent_user, apps, bootstrap_copy, containers, facts, processes, units
 from slave_agent.activation.context import Activation
+from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
 from slave_agent.activation.record import Record
@@ -22,7 +24,7 @@ def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]
     A bootstrap that is to be kept needs units and folders of ours only if it runs from them; one that the installer
     started, and that never gave its port away, is left alone.
     """
-    layout, record = activation.layout, activation.store.find()
+    layout, record = activation.layout, _readable_record(activation)
     apps_removed = apps.remove_apps(layout, activation.runner)
     is_asked_to_keep = keep_bootstrap
     keep_bootstrap = keep_bootstrap and not _installers_bootstrap_runs(layout, record)
@@ -33,12 +35,20 @@ def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]
     _forget_adoption(layout)
     if record is not None and record.lingering_was_enabled:
         facts.stop_lingering(activation.runner)
-    _remove_folders(layout, keep_bootstrap)
     if layout.scope is Scope.SYSTEM:
         _end_processes_of_agent_user()
         containers.remove_all(activation.runner)
         agent_user.remove_agent_user(activation.runner)
+    _remove_folders(layout, keep_bootstrap)
     return {"uninstalled": True, "bootstrap_kept": is_asked_to_keep, "apps_removed": apps_removed}
+
+
+def _readable_record(activation: Activation) -> Record | None:
+    """The record; one that can't be read must not be in the way of what removes it."""
+    try:
+        return activation.store.find()
+    except ActivationError:
+        return None
 
 
 def _installers_bootstrap_runs(layout: Layout, record: Record | None) -> bool:
@@ -51,17 +61,21 @@ def _installers_bootstrap_runs(layout: Layout, record: Record | None) -> bool:
 def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:
     kept = {layout.bootstrap_server.parent, layout.bootstrap_folder} if keep_bootstrap else set()
     for root in (layout.var, layout.etc, layout.opt):
-        if not root.exists():
-            continue
-        for entry in root.iterdir():
-            if entry not in kept:
-                remove_tree(entry)
-        if not any(root.iterdir()):
-            root.rmdir()
+        with suppress(FileNotFoundError):  # never there, or somebody else is removing it as well
+            for entry in sorted(root.iterdir(), key=_goes_last):
+                if entry not in kept:
+                    remove_tree(entry)
+            if not any(root.iterdir()):
+                root.rmdir()
     if layout.scope is Scope.SYSTEM:
         remove_tree(HELPER_FOLDER)
     elif not keep_bootstrap:
         _remove_if_empty(*(folder for folder in list(layout.opt.parents)[:3] if folder.name in OUR_PARENTS))
+
+
+def _goes_last(entry: Path) -> tuple[bool, str]:
+    """`control` and then `controls`: an uninstall that was killed is repeated from there."""
+    return entry.name.startswith("control"), entry.name
 
 
 def _forget_adoption(layout: Layout) -> None:
