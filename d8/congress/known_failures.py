@@ -464,7 +464,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         message(
             "Raise D8_INSTALL_TIMEOUT or D8_COMMAND_TIMEOUT in .env and build again; the log shows the last lines."
         ),
-        (r"no end after \S+ s", r"timed out", r"exit (code )?124\b"),
+        (r"no end after \S+ s", r"timed out", r"operation too slow", r"exit (code )?124\b"),
     ),
 )
 
