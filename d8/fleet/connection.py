@@ -65,7 +65,16 @@ def connect_to_slave(
     address = Address(slave.address, slave.port)
     if not settings.tls:
         return _connect_plain(address, settings, registry, slave, kinds)
-    client = connect(address, settings, registry)
+    try:
+        client = connect(address, settings, registry)
+    except Refused as error:
+        if registry.credentials(CredentialKind.AGENT, slave.slave_id):
+            raise
+        raise Refused(
+            "the trust in {slave} was ended: this master has no token for it",
+            "To use it again: sh install_slave_….sh --uninstall there, then install and build it (options 10 and 11).",
+            slave=slave.slave_id,
+        ) from error
     found = client.credential
     if found is not None and found.slave_id == slave.slave_id and found.kind in kinds:
         return client

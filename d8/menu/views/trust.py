@@ -74,7 +74,10 @@ def draw_token_revoked(screen: Screen, slave: Slave, name: str) -> None:
 def draw_revocation(screen: Screen, done: Revocation) -> None:
     """Given what became of a revocation, show it."""
     if done.is_done:
-        text = "{slave} lets nobody in any more. To use it again: install and build it anew (options 10 and 11)."
+        text = (
+            "{slave} lets nobody in any more. To use it again: sh install_slave_….sh --uninstall there, then install "
+            "and build it (options 10 and 11)."
+        )
         screen.good(message(text, slave=done.slave.slave_id))
     if done.warning:
         screen.warn(done.warning)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from d8.errors import TokenRefused
+from d8.errors import Refused, TokenRefused
 from d8.fleet import connection
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import OWN_SERVERS, OtherServer, connect, connect_to_slave
@@ -74,6 +74,18 @@ def test_a_token_that_was_on_its_way_is_tried_where_the_former_one_is_refused(fl
     monkeypatch.setattr(SlaveClient, "health", health)
     assert connect_to_slave(slave, settings, registry, OWN_SERVERS).credential.token == let_in
     assert registry.credentials(CredentialKind.AGENT, slave.slave_id)[0].next_token is None
+
+
+def test_a_slave_whose_trust_was_ended_is_told_as_that(fleet):
+    registry, slave, settings, presented = fleet
+    presented["mark"] = "of nobody"
+    with pytest.raises(Refused, match="never made"):
+        connect_to_slave(slave, settings, registry)
+    for kind in OWN_SERVERS:
+        registry.drop_credentials(slave.slave_id, kind, kept="")
+    with pytest.raises(Refused, match="was ended") as caught:
+        connect_to_slave(slave, settings, registry)
+    assert "--uninstall" in str(caught.value.hint)
 
 
 def test_a_build_may_meet_any_server_of_this_master(fleet):
