@@ -8,6 +8,10 @@
 
 set -eu
 umask 077
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin # root's units run what is found: nothing of a user's
+export PATH
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE # in a hook of git they name another repository
+trap '' PIPE # who stops reading does not stop the work
 
 SELF=$0
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -31,6 +35,8 @@ ETC=/etc/d8-agent
 . "$HERE/deploy/sudoers.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$HERE/deploy/actions.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$HERE/deploy/looking.sh"
 
 choose_language "$@"
 read_options "$@"

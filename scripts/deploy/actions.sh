@@ -3,6 +3,7 @@
 
 install_agent() {
     step 'What is here' 'Lo que hay aquí'
+    take_back_interrupted || stop_with 1 '%s\n%s' '%s\n%s' "${PROBLEM:-}" "${HINT:-}"
     check_host
     if [ "$CONFIRMED" = "$COMMIT" ] && is_running; then
         say 'Commit %s is installed already, and answers.' 'El commit %s ya está instalado, y contesta.' "$COMMIT"
@@ -16,8 +17,8 @@ install_agent() {
         return 0
     fi
     make_release || failed_by release
-    [ "$CONFIRMED" ] || make_credentials
-    write_settings
+    [ "$CONFIRMED" ] || make_credentials || failed_by credentials
+    write_settings || failed_by settings
     activate || failed_by activation
     trap - INT TERM HUP
     finish
@@ -40,6 +41,7 @@ check_host() { # everything that could refuse comes before anything is changed
     else
         PORT=${PORT:-7600} BIND=${BIND:-0.0.0.0}
         check_port
+        check_credentials
     fi
     [ "$TLS" = yes ] || warn 'Without TLS the token and everything else can be read on the way: only inside a VPN.' \
         'Sin TLS el token y todo lo demás se puede leer por el camino: solo dentro de una VPN.'
@@ -84,7 +86,7 @@ prove() {
     cp "$WORK/answer" "$WORK/proof"
 }
 
-failed_by() { # what failed: release, activation or signal
+failed_by() { # what failed: release, credentials, settings, activation or signal
     case $1 in
         signal) PROBLEM=$(say 'interrupted' 'interrumpido') HINT= ;;
     esac
@@ -125,42 +127,13 @@ tell_how_to_call() {
     say 'SHA-256 of the certificate: %s' 'SHA-256 del certificado: %s' "$(value "$WORK/proof" fingerprint)"
 }
 
-tell_plan() {
-    check_python
-    find_source
-    say 'Nothing is done; this would be:' 'No se hace nada; sería esto:'
-    has_venv || say '  install python3-venv' '  instalar python3-venv'
-    say '  make the release %s with its own environment, packages locked by hash' \
-        '  crear la versión %s con su propio entorno, con los paquetes fijados por hash' "$RELEASE"
-    say '  the user d8-agent; the root helper d8-helper.socket; d8-agent.socket and d8-agent.service on port %s' \
-        '  el usuario d8-agent; el ayudante de root d8-helper.socket; d8-agent.socket y d8-agent.service en el puerto %s' \
-        "${PORT:-7600}"
-    say '  try it on a loopback port, give it the port, prove it from outside, confirm it' \
-        '  probarlo en un puerto local, darle el puerto, comprobarlo desde fuera, confirmarlo'
-    say '  if anything fails: back to the release before, or to nothing' \
-        '  si algo falla: de vuelta a la versión anterior, o a nada'
-    look_at_sudoers
-}
-
-tell_status() {
-    if [ "$INSTALLED" = no ]; then
-        say 'The agent is not installed here.' 'El agente no está instalado aquí.'
-        look_at_sudoers
-        exit 3
-    fi
-    answering=$(value "$WORK/installed" answering.mode)
-    say 'Answering on port %s: %s, commit %s' 'Contesta en el puerto %s: %s, commit %s' \
-        "$(value "$WORK/installed" port)" "$answering" "$(value "$WORK/installed" answering.commit)"
-    say 'Confirmed: %s; before it: %s; state: %s' 'Confirmado: %s; antes: %s; estado: %s' \
-        "${CONFIRMED:--}" "${PREVIOUS:--}" "$PHASE"
-    reason=$(value "$WORK/installed" reason)
-    [ -z "$reason" ] || say 'The last change: %s' 'El último cambio: %s' "$reason"
-    look_at_sudoers
-    [ "$answering" = agent ] && [ "$PHASE" = confirmed ] || exit 1
-}
-
 roll_back_by_hand() {
     [ "$INSTALLED" = yes ] || stop_with 3 'The agent is not installed here.' 'El agente no está instalado aquí.'
+    if [ -z "$CONFIRMED" ] && [ "$HAS_BOOTSTRAP" = false ]; then
+        take_back_interrupted || stop_with 1 '%s\n%s' '%s\n%s' "${PROBLEM:-}" "${HINT:-}"
+        say 'Nothing is left of it.' 'No queda nada de él.'
+        return 0
+    fi
     verb "$OPT/control/d8-activate" rollback --wait </dev/null ||
         stop_with 1 '%s\n%s' '%s\n%s' "${PROBLEM:-}" "${HINT:-}"
     [ "$(value "$WORK/answer" rolled_back)" = true ] ||

@@ -49,9 +49,11 @@ has_venv() { # with wheels (pip among them) the interpreter's own ensurepip is n
 }
 
 check_venv() {
-    if ! has_venv && [ -z "$WHEELS" ]; then
-        install_packages python3-venv
+    if [ -n "$WHEELS" ] && ! has_venv; then
+        stop_with 4 '%s holds no wheel of pip (pip-*.whl): name the folder with the wheels.' \
+            'En %s no hay ningún wheel de pip (pip-*.whl): diga la carpeta de los wheels.' "$WHEELS"
     fi
+    has_venv || install_packages python3-venv
     has_venv || stop_with 4 'Python cannot make virtual environments here. Debian: apt-get install python3-venv' \
         'Aquí Python no puede crear entornos virtuales. Debian: apt-get install python3-venv'
 }

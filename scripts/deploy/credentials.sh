@@ -7,21 +7,36 @@ name_host() { # sets ADDRESSES and SLAVE_ID, as the master names its slaves
     SLAVE_ID=slave-${SLAVE_ID:-$(hostname)}
 }
 
-make_credentials() { # the token, and a certificate that signs itself unless one was brought
+check_credentials() { # what the first ones are going to need, while nothing is changed yet
     if [ -n "$TOKEN_FILE" ] && [ -e "$TOKEN_FILE" ]; then
         stop_with 2 '%s is there already: name a file for the new token, or remove it.' \
             '%s ya existe: diga un fichero para el token nuevo, o bórrelo.' "$TOKEN_FILE"
     fi
+    [ -z "$TOKEN_FILE" ] || [ -d "$(dirname -- "$TOKEN_FILE")" ] ||
+        stop_with 2 'There is no folder for %s.' 'No existe la carpeta de %s.' "$TOKEN_FILE"
+    [ "$TLS" = yes ] || return 0
+    if [ -z "$CERTIFICATE" ]; then
+        check_openssl
+        return 0
+    fi
+    "$PYTHON" -I -c '
+import ssl, sys
+ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*sys.argv[1:], password="")' \
+        "$CERTIFICATE" "$PRIVATE_KEY" 2>"$WORK/said" && return 0
+    stop_with 4 '%s and %s are no certificate with its key: %s' '%s y %s no son un certificado con su clave: %s' \
+        "$CERTIFICATE" "$PRIVATE_KEY" "$(tail -n 1 "$WORK/said")"
+}
+
+make_credentials() { # the token, and a certificate that signs itself unless one was brought
     step 'Making the token and the certificate' 'Creando el token y el certificado'
     "$PYTHON" -I -c '
 import secrets, sys
-sys.stdout.write(secrets.token_urlsafe(32))' >"$WORK/token"
+sys.stdout.write(secrets.token_urlsafe(32))' >"$WORK/token" || return 1
     [ "$TLS" = yes ] || return 0
     if [ -n "$CERTIFICATE" ]; then
-        cat -- "$CERTIFICATE" >"$WORK/certificate" && cat -- "$PRIVATE_KEY" >"$WORK/key" && return 0
-        stop_with 4 '%s and %s cannot be read.' 'No se pueden leer %s y %s.' "$CERTIFICATE" "$PRIVATE_KEY"
+        cat -- "$CERTIFICATE" >"$WORK/certificate" && cat -- "$PRIVATE_KEY" >"$WORK/key"
+        return
     fi
-    check_openssl
     {
         printf '[req]\ndistinguished_name=name\nprompt=no\nx509_extensions=server\n[name]\nCN=%s\n' "$SLAVE_ID"
         printf '[server]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=serverAuth\n'
@@ -37,8 +52,9 @@ sys.stdout.write(secrets.token_urlsafe(32))' >"$WORK/token"
         done
     } >"$WORK/openssl.cnf"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -config "$WORK/openssl.cnf" \
-        -keyout "$WORK/key" -out "$WORK/certificate" >"$WORK/said" 2>&1 ||
-        stop_with 1 'The certificate could not be made: %s' 'No se ha podido crear el certificado: %s' "$(tail -n 1 "$WORK/said")"
+        -keyout "$WORK/key" -out "$WORK/certificate" >"$WORK/said" 2>&1 && return 0
+    PROBLEM=$(say 'The certificate could not be made: %s' 'No se ha podido crear el certificado: %s' "$(tail -n 1 "$WORK/said")")
+    return 1
 }
 
 write_settings() { # what `install` is told, in $WORK/settings
@@ -80,7 +96,12 @@ keep_settings() { # an upgrade changes neither port nor name: what the running r
     [ -z "$CERTIFICATE" ] ||
         stop_with 2 'The certificate is that of the first installation. Uninstall it first.' \
             'El certificado es el de la primera instalación. Desinstálelo antes.'
-    [ "$(value "$settings" tls)" = true ] && TLS=yes || TLS=no
+    if [ "$(value "$settings" tls)" != true ]; then
+        TLS=no
+    elif [ "$TLS" = no ]; then
+        stop_with 2 'An upgrade cannot change %s (%s). Uninstall it first.' \
+            'Una actualización no puede cambiar %s (%s). Desinstálelo antes.' TLS true
+    fi
     SLAVE_ID=$(value "$settings" slave_id)
     HOSTS="$HOSTS $("$PYTHON" -I -c 'import json, sys; print(*json.load(open(sys.argv[1]))["allowed_hosts"])' "$settings")"
 }
@@ -101,7 +122,9 @@ keep_token() { # written for root alone before anything is confirmed, unless it 
     [ "$SHOW_TOKEN" = no ] || return 0
     file=${TOKEN_FILE:-$ETC/operator.token}
     rm -f "$file.new"
-    cat "$WORK/token" >"$file.new" && chmod 600 "$file.new" && mv "$file.new" "$file"
+    cat "$WORK/token" >"$file.new" && chmod 600 "$file.new" && mv "$file.new" "$file" && return 0
+    PROBLEM=$(say '%s could not be written.' 'No se ha podido escribir %s.' "$file")
+    return 1
 }
 
 tell_token() {

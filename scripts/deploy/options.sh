@@ -72,16 +72,18 @@ read_options() {
     done
     [ -n "$CERTIFICATE" ] && [ -z "$PRIVATE_KEY" ] && wrong_usage --certificate
     [ -z "$CERTIFICATE" ] && [ -n "$PRIVATE_KEY" ] && wrong_usage --key
+    [ "$TLS" = no ] && [ -n "$CERTIFICATE" ] && wrong_usage '--http --certificate'
+    [ "$SHOW_TOKEN" = yes ] && [ -n "$TOKEN_FILE" ] && wrong_usage '--show-token --token-file'
     return 0
 }
 
 take_value() { # option, value
     case $1 in
-        --port) PORT=$2; is_number "$2" || wrong_usage "$1 $2" ;;
-        --confirm-timeout) CONFIRM_SECONDS=$2; is_number "$2" || wrong_usage "$1 $2" ;;
-        --stabilisation) STABILISATION_SECONDS=$2; is_number "$2" || wrong_usage "$1 $2" ;;
-        --bind) BIND=$2 ;;
-        --host) HOSTS="$HOSTS $2" ;;
+        --port) PORT=$2; is_number "$2" 1 65535 || wrong_usage "$1 $2" ;;
+        --confirm-timeout) CONFIRM_SECONDS=$2; is_number "$2" 2 3600 || wrong_usage "$1 $2" ;;
+        --stabilisation) STABILISATION_SECONDS=$2; is_number "$2" 0 3600 || wrong_usage "$1 $2" ;;
+        --bind) BIND=$2; case $2 in '' | *[!0-9A-Fa-f:.]*) wrong_usage "$1 $2" ;; esac ;;
+        --host) HOSTS="$HOSTS $2"; case $2 in '' | [.-]* | *[!0-9A-Za-z.-]*) wrong_usage "$1 $2" ;; esac ;;
         --app-user) APP_USERS="$APP_USERS $2" ;;
         --certificate) CERTIFICATE=$2 ;;
         --key) PRIVATE_KEY=$2 ;;
@@ -91,10 +93,11 @@ take_value() { # option, value
     esac
 }
 
-is_number() {
+is_number() { # text, the lowest, the highest
     case $1 in
-        '' | *[!0-9]*) return 1 ;;
+        '' | *[!0-9]* | ??????*) return 1 ;;
     esac
+    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
 }
 
 wrong_usage() { # the word that is wrong

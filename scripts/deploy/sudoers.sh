@@ -18,7 +18,7 @@ look_at_sudoers() { # explains what it finds; replaces it where it may
     [ -n "$found" ] || return 0
     step 'sudo rules for systemctl were found' 'Se han encontrado reglas de sudo para systemctl'
     printf '%s\n' "$found" | while read -r file; do
-        printf '  %s: %s\n' "$file" "$(grep -v '^[[:space:]]*#' "$file" | grep -m 1 "$SUDOERS_ANY")"
+        printf '  %s: %s\n' "$file" "$(grep -v '^[[:space:]]*#' "$file" | grep -m 1 "$SUDOERS_ANY")" || :
     done
     say 'Such a rule is root for everybody who may use it: "sudo systemctl edit" writes a unit that runs anything as root,
 "sudo systemctl link" takes one from any folder, and the pager of "sudo systemctl status" opens a shell (!sh).

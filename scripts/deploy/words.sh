@@ -16,18 +16,18 @@ choose_language() { # the words of the command line, before they are checked
     [ "$LANGUAGE" = es ] || LANGUAGE=en
 }
 
-say() { # English, Spanish, values
+say() { # English, Spanish, values; a terminal that is gone stops nothing
     english=$1 spanish=$2
     shift 2
     # shellcheck disable=SC2059  # the text is the format
     case $LANGUAGE in
-        es) printf "$spanish\n" "$@" ;;
-        *) printf "$english\n" "$@" ;;
+        es) printf "$spanish\n" "$@" || : ;;
+        *) printf "$english\n" "$@" || : ;;
     esac
 }
 
 step() { # the same, as the beginning of a step
-    printf '\n== '
+    printf '\n== ' || :
     say "$@"
 }
 
@@ -38,7 +38,7 @@ warn() { # the same, to the error output
 stop_with() { # exit code, then as say: what failed and what to do
     code=$1
     shift
-    printf '\n' >&2
+    printf '\n' >&2 || :
     say "$@" >&2
     exit "$code"
 }

@@ -43,6 +43,14 @@ def test_each_text_has_its_spanish_with_the_same_values(file: Path) -> None:
         (["--certificate", "/c"], "--certificate"),
         (["--status", "--rollback"], "--rollback"),
         (["--lang", "de"], "--lang de"),
+        (["--port", "0"], "--port 0"),
+        (["--port", "65536"], "--port 65536"),
+        (["--confirm-timeout", "1"], "--confirm-timeout 1"),
+        (["--bind", "localhost"], "--bind localhost"),
+        (["--host", "a b"], "--host a b"),
+        (["--host", "*"], "--host *"),
+        (["--http", "--certificate", "/c", "--key", "/k"], "--http --certificate"),
+        (["--show-token", "--token-file", "/t"], "--show-token --token-file"),
     ],
 )
 def test_wrong_words_are_named(words: list[str], expected: str) -> None:
@@ -55,3 +63,10 @@ def test_the_language_is_that_of_the_locale(locale: str, word: str) -> None:
     environment = {"PATH": "/usr/bin:/bin", "LANG": locale}
     done = subprocess.run(["sh", str(SCRIPT), "--help"], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.startswith(word)
+
+
+def test_a_terminal_that_is_gone_stops_nothing() -> None:
+    words = f". '{SCRIPTS}/deploy/words.sh'; step a b; say a b; warn a b; (stop_with 3 a b) || exit $?"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(["sh", "-euc", words], stdout=full, stderr=full, check=False)
+    assert done.returncode == 3
