@@ -236,7 +236,7 @@ def test_a_bad_release_gives_way_to_the_one_before(master: Master, bare_host: Ho
     outcome = update(patient, bare_host.address, expect=1)[bare_host.address]
     assert outcome["state"] == "failed" and reason in f"{outcome['error']} {outcome['hint']}", outcome
     assert wait_until(lambda: is_settled_on(master, bare_host, built), 2 * int(CONFIRM_SECONDS), pause=1)
-    assert bare_host.run("ls /opt/d8-agent/releases").stdout.split() == [built]
+    assert wait_until(lambda: bare_host.run("ls /opt/d8-agent/releases").stdout.split() == [built], 30)
     (master.checkout / path).write_text((master.checkout / path).read_text().removesuffix(text))
     git("-C", str(master.checkout), "add", path)
     good = master.commit()
