@@ -453,6 +453,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"where nothing would find it again",
             r"There is no bootstrap (on this slave|whose credential)",
             r"bootstrap has not given the port away yet",
+            r"No bootstrap .* stands by on this slave",
             r"Without a bootstrap only the system scope",
             r"that stays in a new release",
             r"No app can run as ",
