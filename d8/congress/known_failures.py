@@ -63,7 +63,13 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         "authentication-failed",
         message("the slave does not accept this master's token"),
         message("Run an installer of this master on the slave (option 10): it brings the right token."),
-        (r"\brefused: ", r"the token is wrong", r"authentication failed$", r"too many wrong tokens"),
+        (
+            r"\brefused: ",
+            r"the token is wrong",
+            r"authentication failed$",
+            r"too many wrong tokens",
+            r"trust in .* was ended",
+        ),
     ),
     KnownFailure(
         "port-taken",
@@ -121,6 +127,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"no key that (releases|its updates) could be signed with",
             r"given no key that its updates",
             r"is not what was signed",
+            r"order is about another token|not an order of the fleet",
             r"no accepted release",
             r"no moment for an update",
             r"Another update is being prepared",
