@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -104,18 +103,17 @@ class Environment:
 
         exit_code = stream([self.python, *PIP_INSTALL, "-r", self._locked], observe, cwd=self._project)
         if exit_code == 0:
-            report(replace(progress, done=progress.total, is_installing=False))
-        elif progress.has_no_network:
+            return
+        if progress.has_no_network:
             raise D8Error(
                 "the packages that D8 needs can't be downloaded: no network",
                 "Connect this machine to the internet (or set PIP_INDEX_URL to a mirror) and start again.",
             )
-        else:
-            raise D8Error(
-                "installing the packages that D8 needs failed: {reason}",
-                "Start again; if it fails in the same way, the last lines above say why.",
-                reason="\n".join(lines[-LAST_LINES:]),
-            )
+        raise D8Error(
+            "installing the packages that D8 needs failed: {reason}",
+            "Start again; if it fails in the same way, the last lines above say why.",
+            reason="\n".join(lines[-LAST_LINES:]),
+        )
 
     def _mark(self) -> str:
         """One line of the stamp: which locked file, which content, which Python."""
