@@ -5,6 +5,7 @@ Libraries are loaded by the command that needs them, so that every other one sta
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,17 @@ def slaves(run: Run) -> ExitCode:
 
     known = run.workplace.registry.slaves()
     run.answer({"slaves": [slave_as_json(slave) for slave in known]}, lambda screen: draw_slaves(screen, known))
+    return ExitCode.DONE
+
+
+@d8.command(help="Print the registered slaves as an inventory for Ansible.")
+@common
+@click.pass_obj
+def inventory(run: Run) -> ExitCode:
+    from d8.actions.inventory import inventory_of
+
+    document = inventory_of(run.workplace.registry.slaves())
+    run.answer(document, lambda screen: screen.raw("stdout", json.dumps(document, indent=2) + "\n"))
     return ExitCode.DONE
 
 

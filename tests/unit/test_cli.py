@@ -67,6 +67,18 @@ class TestJson:
         made = ask(capsys, "installer", "--os", "windows")
         assert made["sh"] is None and Path(made["bat"]).stat().st_mode & 0o777 == 0o600
 
+    def test_the_fleet_is_an_inventory_in_words_and_as_json(
+        self, data: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        registry = Registry(data)
+        registry.save_slave(make_slave("192.0.2.7"))
+        registry.close()
+        document = ask(capsys, "inventory")
+        assert main(["inventory"]) == ExitCode.DONE
+        assert json.loads(capsys.readouterr().out) == document
+        hosts = document["all"]["children"]["d8_slaves"]["hosts"]
+        assert hosts["slave-192-0-2-7"]["ansible_host"] == "192.0.2.7"
+
     @pytest.mark.parametrize("words", [["slaves"], ["status"], ["builds"], ["trust"]])
     def test_an_empty_fleet_is_an_empty_list(self, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         document = ask(capsys, *words)
