@@ -144,7 +144,9 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
         sessions=services.sessions,
         record=audit.record,
     )
-    server = AgentServer(create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link)
+    server = AgentServer(
+        create_asgi_app(services, gate), lambda: certificate.context if certificate else None, link, audit.close
+    )
     where = ", ".join(str(ListenAddress(*one.getsockname()[:2])) for one in sockets)
     _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
     if listen is None:  # an agent that is tried beside the running one leaves the apps alone

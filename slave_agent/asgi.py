@@ -7,6 +7,7 @@ routes.py.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from slave_agent.api.exchange import ClientGone, Exchange, Incoming, refuse_othe
 from slave_agent.api.guesses import opened_by
 from slave_agent.api.problems import (
     Reply,
+    agent_stops,
     login_first,
     method_not_allowed,
     origin_missing,
@@ -92,6 +94,9 @@ class Dispatcher:
         except ClientGone:
             if not exchange.status:
                 exchange.answer_with(499)
+        except asyncio.CancelledError:  # the agent stops, and waits no longer
+            if not exchange.status:
+                await refuse(problem_reply(agent_stops()))
         except Exception as error:
             if (problem := problem_of(error)).status >= 500:
                 is_expected = isinstance(error, (AgentError, SystemdError))

@@ -31,6 +31,7 @@ SOCKET_BUFFER_BYTES = 64 * 1024
 _TCP_NOTSENT_LOWAT = 25  # Linux's; Python names it from 3.12 on
 SOCKET_MESSAGE_BYTES = 4096  # of what a client sends; nothing of it is used
 FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
+LAST_WORD_SECONDS = 0.5  # for those that were cut off then
 
 
 class DeadlineProtocol(H11Protocol):
@@ -114,14 +115,20 @@ class PatientSocketProtocol(WebSocketsSansIOProtocol):
 
 class AgentServer(uvicorn.Server):
     """Serves an ASGI application on sockets that already listen. `tls` gives the context for the next connection,
-    None for plain HTTP.
+    None for plain HTTP. `on_stop` is called after the last answer: uvicorn then ends the process by the signal that
+    stopped it, and nothing that stands behind `run` happens.
     """
 
     def __init__(
-        self, application: ASGI3Application, tls: Callable[[], ssl.SSLContext | None], link: SystemdLink
+        self,
+        application: ASGI3Application,
+        tls: Callable[[], ssl.SSLContext | None],
+        link: SystemdLink,
+        on_stop: Callable[[], None],
     ) -> None:
         self._tls = tls
         self._link = link
+        self._on_stop = on_stop
         self._door: Door | None = None
         self._stop_began: float | None = None
         super().__init__(
@@ -154,11 +161,14 @@ class AgentServer(uvicorn.Server):
         self._link.notify("READY=1")
 
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:  # noqa: ARG002  the door's
-        """Close the door, finish the requests in flight."""
+        """Close the door, finish the requests in flight; those that take too long get to say so."""
         self._link.notify("STOPPING=1")
         if self._door is not None:
             self._door.close()
         await super().shutdown(sockets=[])
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORD_SECONDS)
+        self._on_stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Given the signal that stops us, remember when it came."""

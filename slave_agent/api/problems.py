@@ -146,6 +146,11 @@ def too_many_guesses(retry_after_seconds: int) -> HttpProblem:
     return HttpProblem(429, "too many wrong tokens from this address", hint, headers)
 
 
+def agent_stops() -> HttpProblem:
+    """The 503 of a request that the agent's end cuts off: what it asked for may go on, or be done already."""
+    return HttpProblem(503, "the agent stops before this has ended", "Look what became of it once the agent is back.")
+
+
 def method_not_allowed(method: str, allowed: Iterable[str]) -> HttpProblem:
     """The 405 of a known path."""
     methods = ", ".join(sorted(allowed))

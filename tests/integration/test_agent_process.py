@@ -172,6 +172,32 @@ def test_what_takes_too_long_hears_so_and_goes_on(own_agent: RunningAgent) -> No
     assert own_agent.execute("sleep 6; echo done", id="long").document["stdout"] == "done\n"
 
 
+NEVER_DONE = """
+import pathlib, time
+pathlib.Path(__file__).with_name('asked').touch()
+time.sleep(60)
+"""
+
+
+def test_what_a_stop_cuts_off_hears_so_and_is_written_down(own_agent: RunningAgent) -> None:
+    """Here the activation hangs: nothing in the agent ends the wait for it but the stop itself."""
+    (own_agent.folder / "release" / "d8-activate").write_text(NEVER_DONE, encoding="utf-8")
+    answers: list[Answer] = []
+    request = threading.Thread(target=lambda: answers.append(own_agent.post("/api/agent/rollback")))
+    request.start()
+    deadline = time.monotonic() + 30
+    while not (own_agent.folder / "release" / "asked").exists():
+        assert time.monotonic() < deadline, "the activation was never asked"
+        time.sleep(0.05)
+    own_agent.stop()
+    request.join()
+    assert [answer.status for answer in answers] == [503]
+    assert "the agent stops" in answers[0].document["detail"]
+    lines = (own_agent.state_dir / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [(line["what"], line["status"]) for line in map(json.loads, lines)] == [("POST /api/agent/rollback", 503)]
+    assert "Traceback" not in own_agent.log
+
+
 def test_idle_connections_do_not_hold_the_end_up(own_agent: RunningAgent) -> None:
     idle = [socket.create_connection(("127.0.0.1", own_agent.port)) for _ in range(20)]
     idle += [own_agent.connect() for _ in range(20)]
