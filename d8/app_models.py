@@ -87,12 +87,15 @@ class AppStatus:
 
 @dataclass(frozen=True)
 class AppDetail:
-    """An app with its configuration; of its environment only the names are known. `log` is the end of its journal."""
+    """An app with its configuration; of its environment only the names are known. `log` is the end of its journal.
+    `exposure` is how much of the machine it reaches by `systemd-analyze security`, 0 to 10; None: not told.
+    """
 
     app: AppStatus
     config: dict[str, Any]
     environment_names: tuple[str, ...]
     log: tuple[str, ...] = ()
+    exposure: float | None = None
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class AppShown:
             "config": self.detail.config,
             "environment_names": list(self.detail.environment_names),
             "log": list(self.detail.log),
+            "exposure": self.detail.exposure,
         }
 
 
@@ -185,8 +186,7 @@ class AppsRoom:
     def show(self, name: str) -> AppShown:
         """Given an app's name, return everything that is known of it."""
         described, detail = self.client.detail(name), self.client.status(name)
-        both = replace(detail, config=described.config, environment_names=described.environment_names)
-        return AppShown(self.slave, both)
+        return AppShown(self.slave, replace(described, app=detail.app, log=detail.log))
 
 
 @contextmanager

@@ -63,7 +63,8 @@ def app_with_log(answer: Json) -> AppDetail:
 def app_detail(answer: Json) -> AppDetail:
     """Given the answer about one app, return its status and configuration."""
     names = _texts(optional(answer, "environment_names", list) or [])
-    return AppDetail(app_status(needed(answer, "app", dict)), needed(answer, "config", dict), names)
+    exposure = optional(answer, "exposure", float)
+    return AppDetail(app_status(needed(answer, "app", dict)), needed(answer, "config", dict), names, exposure=exposure)
 
 
 def app_edited(answer: Json) -> AppEdited:

@@ -107,6 +107,7 @@ class AppDetailForm(Form):
     app = fields.Nested(AppStatusForm, required=True)
     config = fields.Dict(required=True)
     environment_names = fields.List(fields.String(), required=True)
+    exposure = fields.Float(required=True, allow_none=True)
 
 
 class ChangeForm(Form):

@@ -51,7 +51,12 @@ class Apps:
         def look() -> JsonObject:
             record = self._manager.record(name)
             status = self._manager.status(name)
-            return {"app": status, "config": record.document, "environment_names": list(record.environment_names)}
+            return {
+                "app": status,
+                "config": record.document,
+                "environment_names": list(record.environment_names),
+                "exposure": self._manager.exposure(name),
+            }
 
         await exchange.send(json_reply(200, await self._look(look)))
 

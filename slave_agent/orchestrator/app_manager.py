@@ -79,6 +79,13 @@ class AppManager:
             raise NoSuchApp(name)
         return record
 
+    def exposure(self, name: str) -> float | None:
+        """How much of the machine an app reaches by `systemd-analyze security`: 0 (nothing) to 10, lower is better.
+
+        None where systemd does not tell. Raises NoSuchApp.
+        """
+        return self._systemctl.exposure(self.record(name).config.unit)
+
     def configs(self) -> list[ServiceConfig]:
         """Every app that is registered, by name, without the values of its environment."""
         return [record.config for record in self._store.all()]

@@ -129,6 +129,7 @@ def a_change_is_shown_applied_on_request_and_taken_back_if_it_fails(slave: AppSl
     assert slave.shows("shop", "TasksMax")["TasksMax"] == "64"
     detail = slave.done("GET", "/api/apps/shop")
     assert detail["environment_names"] == ["PORT", "VERSION"] and detail["config"]["tasks"] == 64
+    assert 0 < detail["exposure"] < 10
     assert "environment" not in detail["config"]
 
     broken = slave.patiently("PATCH", "/api/apps/shop", {"environment": {"CRASH": "at-start"}, "restart": True})

@@ -149,7 +149,7 @@ class AppsAgent:
             app["status"] = {"stop": "stopped"}.get(word, app["status"])
             return 200, app, {}
         config = {"script": "main:app", "working_dir": "/home/pi/shop"}
-        return 200, {"app": app, "config": config, "environment_names": ["SECRET_KEY"]}, {}
+        return 200, {"app": app, "config": config, "environment_names": ["SECRET_KEY"], "exposure": 2.6}, {}
 
     async def _stream(self, request: Request, receive: Any, send: Any) -> None:
         await receive()

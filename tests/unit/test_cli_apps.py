@@ -60,7 +60,7 @@ def test_each_verb_answers_with_the_app(running: Running, capsys: Capture, verb:
 
 def test_status_tells_everything_but_values(running: Running, capsys: Capture) -> None:
     document = ask(capsys, "app", SLAVE, "status", "shop")
-    assert set(document) == {"slave_id", "app", "config", "environment_names", "log"}
+    assert set(document) == {"slave_id", "app", "config", "environment_names", "log", "exposure"}
 
 
 def test_remove_asks(running: Running, capsys: Capture) -> None:

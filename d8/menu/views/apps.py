@@ -110,6 +110,8 @@ def draw_app(screen: Screen, shown: AppShown) -> None:
     ]
     if app.port:
         rows.append((message("Port"), str(app.port)))
+    if shown.detail.exposure is not None:
+        rows.append((message("Exposure"), screen.text(message("{level} of 10", level=f"{shown.detail.exposure:.1f}"))))
     if shown.detail.environment_names:
         rows.append((message("Variables"), _hidden(screen, shown.detail.environment_names)))
     screen.facts(rows)

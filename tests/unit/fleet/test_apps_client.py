@@ -51,6 +51,7 @@ def test_every_call_reaches_its_path_with_the_token(running: Running) -> None:
         assert apps.status("shop").log == ("one", "two")
         detail = apps.detail("shop")
         assert detail.environment_names == ("SECRET_KEY",) and detail.config["script"] == "main:app"
+        assert detail.exposure == 2.6
         assert apps.act(AppVerb.STOP, "shop").status is AppState.STOPPED
         registered = apps.register({"name": "other", "kind": "node", "user": "pi"})
         assert (registered.name, registered.kind) == ("other", "node")
