@@ -44,7 +44,9 @@ def is_worth_a_line(deed: Deed) -> bool:
 
 
 class AuditLog:
-    """Given the state folder and clocks. Strangers get a line a minute and address: guessing must not wear the disk."""
+    """Given the state folder and clocks. Strangers get a line a minute and address, and one more at what is open to them
+    (login, webhook): guessing must not wear the disk, and who asks for anything else first must not hide it.
+    """
 
     def __init__(
         self, state_dir: Path, now: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
@@ -53,11 +55,11 @@ class AuditLog:
         self._now = now
         self._monotonic = monotonic
         self._writer = ThreadPoolExecutor(1, "audit")
-        self._strangers: OrderedDict[str, float] = OrderedDict()
+        self._strangers: OrderedDict[tuple[str, Right | None], float] = OrderedDict()
 
     def record(self, deed: Deed) -> None:
         """Given a deed, write it down if it is worth it. Returns at once; a disk that is slow holds nobody up."""
-        if is_worth_a_line(deed) and not (deed.who is None and self._was_there(deed.address)):
+        if is_worth_a_line(deed) and not (deed.who is None and self._was_there(deed)):
             entry = {
                 "time": _moment(self._now()),
                 "who": deed.who or STRANGER,
@@ -71,14 +73,14 @@ class AuditLog:
         """Write what is waiting."""
         self._writer.shutdown()
 
-    def _was_there(self, address: str) -> bool:
-        """Whether this address has a line of the last minute; if not, it has one now."""
-        network, now = network_of(address), self._monotonic()
-        last = self._strangers.get(network)
+    def _was_there(self, deed: Deed) -> bool:
+        """Whether this address has such a line of the last minute; if not, it has one now."""
+        stranger, now = (network_of(deed.address), deed.right), self._monotonic()
+        last = self._strangers.get(stranger)
         if last is not None and now - last < QUIET_SECONDS:
             return True
-        self._strangers[network] = now
-        self._strangers.move_to_end(network)
+        self._strangers[stranger] = now
+        self._strangers.move_to_end(stranger)
         if len(self._strangers) > _ADDRESSES:
             self._strangers.popitem(last=False)
         return False

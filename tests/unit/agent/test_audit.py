@@ -66,6 +66,16 @@ def test_a_guesser_gets_a_line_a_minute(tmp_path: Path) -> None:
     assert found == [("unknown", "10.0.0.9"), ("unknown", "10.0.0.9"), ("unknown", "10.0.0.8"), ("ci", "10.0.0.9")]
 
 
+def test_a_guess_at_the_login_is_not_hidden_by_what_was_asked_before_it(tmp_path: Path) -> None:
+    """A page whose session has ended asks once more, is refused, and leads to the login: that is where guesses are."""
+    log = AuditLog(tmp_path, monotonic=lambda: 0.0)
+    log.record(Deed(None, "10.0.0.9", "GET", "/api/apps", None, 401))
+    for _ in range(20):
+        log.record(Deed(None, "10.0.0.9", "POST", "/login", Right.NONE, 401))
+    log.close()
+    assert [entry["what"] for entry in log.lines.after(0, 10)] == ["GET /api/apps", "POST /login"]
+
+
 def test_a_token_that_is_refused_for_ever_does_not_push_out_what_others_did(tmp_path: Path) -> None:
     def flood(log: AuditLog, who: str | None) -> None:
         for number in range(ENTRIES_KEPT + 100):
