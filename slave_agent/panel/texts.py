@@ -51,6 +51,10 @@ _TEXTS = {
     "to_mend": ("To mend it, run", "Para arreglarlo, ejecute"),
     "unreachable": ("The slave does not answer.", "El slave no contesta."),
     "retrying": ("What is shown is old; trying again.", "Lo que se ve es antiguo; se intenta de nuevo."),
+    "outcome_unknown": (
+        "It may have been done all the same: look at the app before you press again.",
+        "Puede que se haya hecho igualmente: mire la app antes de volver a pulsar.",
+    ),
     "wrong_token": ("The token is wrong.", "El token no es correcto."),
     "token_help": (
         "Use the token of this slave, without spaces. A revoked one opens nothing.",

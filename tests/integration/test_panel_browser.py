@@ -118,6 +118,27 @@ def test_a_token_that_may_only_look_has_no_buttons_to_press(page: Page, agent: R
     page.until("location.pathname === '/login'")
 
 
+def test_a_slave_that_went_away_is_told_of_what_was_asked(page: Page, agent: RunningAgent) -> None:
+    log_in(page, agent)
+    agent.kill()
+    page.until("document.querySelector('#away .banner').innerText.includes('trying again')")
+    page.run("document.querySelector('tr[data-app=panel-one] [data-verb=start]').click()")
+    page.until("document.querySelector('#notice .banner.bad').innerText.includes('panel-one: Start')")
+    page.run("window.asked = 0; new MutationObserver(() => { window.asked += 1 }).observe(away, {childList: true})")
+    page.until("window.asked >= 2")
+    assert "may have been done all the same" in text_of(page, "#notice"), "the table's next look leaves it there"
+    assert "trying again" not in text_of(page, "#notice"), "nobody sends an order twice"
+    agent.restart()
+    page.until("location.pathname === '/login'")
+    log_in(page, agent)
+    page.open(f"https://127.0.0.1:{agent.port}/audit")
+    page.until("document.querySelectorAll('#audit tbody tr').length > 0")
+    agent.kill()
+    page.run("document.getElementById('newest').click()")
+    page.until("document.querySelector('#notice .banner.bad').innerText.includes('does not answer')")
+    assert "trying again" not in text_of(page, "#notice"), "the audit log is asked for when somebody presses"
+
+
 def test_markup_from_elsewhere_is_text(page: Page, agent: RunningAgent) -> None:
     agent.get(f"/{MARKUP}".replace(" ", "%20").replace("<", "%3C").replace(">", "%3E"), token="wrong")
     agent.log_with("401")

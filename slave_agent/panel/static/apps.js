@@ -2,18 +2,18 @@
 
 import { AppRow } from './app_row.js';
 import { element } from './elements.js';
-import { notify, silence, tell } from './page.js';
+import { banner, notify, tell } from './page.js';
 import { texts } from './texts.js';
 import { callWithSession } from './wire.js';
 
 const PAUSE_MS = 3000;
 const PERMISSIONS_EVERY_MS = 60000;
 const table = document.getElementById('apps');
+const away = document.getElementById('away'); // not the place of notices: what became of an order stays to be read
 const empty = document.getElementById('empty');
 const rows = new Map();
 let timer = 0;
 let isAsking = false;
-let isUnreachable = false;
 let permissionsAsked = -Infinity;
 
 async function operate(row, verb) {
@@ -25,6 +25,7 @@ async function operate(row, verb) {
     notify('ok', `${row.name}: ${texts[app.status] ?? app.status}`);
   } catch (problem) {
     row.end();
+    if (problem.status === 0) problem.hint = texts.outcome_unknown;
     tell(problem, `${row.name}: ${texts[verb]}`);
   }
   refresh();
@@ -70,14 +71,12 @@ async function refresh() {
   isAsking = true;
   try {
     show((await callWithSession('GET', '/api/apps')).apps);
-    if (isUnreachable) silence();
-    isUnreachable = false;
+    away.replaceChildren();
     table.classList.remove('old');
     showMissing().catch((problem) => tell(problem, texts.missing_rights));
   } catch (problem) {
-    isUnreachable = true;
     table.classList.add('old');
-    tell(problem);
+    away.replaceChildren(banner('bad', problem.message, problem.hint, texts.retrying));
   } finally {
     isAsking = false;
     timer = setTimeout(refresh, PAUSE_MS);

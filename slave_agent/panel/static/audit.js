@@ -15,7 +15,7 @@ let shown = { oldest: 0, newest: 0 };
 function cell(entry, key) {
   const text = key === 'time' ? entry.time.replace('T', ' ').replace('Z', '') : String(entry[key] ?? '');
   const label = texts[key === 'status' ? 'result' : key];
-  const colour = key === 'status' ? (entry.status < 400 ? 'state ok' : 'state bad') : '';
+  const colour = key === 'status' ? (entry.status > 0 && entry.status < 400 ? 'state ok' : 'state bad') : '';
   return element('td', { className: key, 'data-label': label }, element('span', { className: colour }, text));
 }
 

@@ -3,10 +3,13 @@
 import { element } from './elements.js';
 import { call } from './wire.js';
 
+export function banner(kind, title, ...lines) {
+  return element('div', { className: `banner ${kind}` },
+    element('strong', {}, title), ...lines.filter(Boolean).map((line) => element('p', {}, line)));
+}
+
 export function notify(kind, title, ...lines) {
-  const place = document.getElementById('notice');
-  place.replaceChildren(element('div', { className: `banner ${kind}` },
-    element('strong', {}, title), ...lines.filter(Boolean).map((line) => element('p', {}, line))));
+  document.getElementById('notice').replaceChildren(banner(kind, title, ...lines));
 }
 
 export function silence() {

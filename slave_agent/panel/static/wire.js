@@ -28,7 +28,7 @@ export async function call(method, path, document) {
     response = await fetch(path, options);
     answer = await response.json();
   } catch {
-    throw new Problem(0, texts.unreachable, texts.retrying);
+    throw new Problem(0, texts.unreachable);
   }
   if (response.ok) return answer;
   throw new Problem(response.status, answer.detail ?? response.statusText, answer.hint, answer,
