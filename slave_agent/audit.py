@@ -44,8 +44,8 @@ def is_worth_a_line(deed: Deed) -> bool:
 
 
 class AuditLog:
-    """Given the state folder and clocks. Strangers get a line a minute and address, and one more at what is open to them
-    (login, webhook): guessing must not wear the disk, and who asks for anything else first must not hide it.
+    """Given the state folder and clocks. Strangers get a line a minute and address, and one more at what is open to
+    them (login, webhook): guessing must not wear the disk, and whoever asks for anything else first must not hide it.
     """
 
     def __init__(
