@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,9 +97,10 @@ class Registry:
         self._engine.dispose()
 
     def slaves(self) -> list[Slave]:
-        """Return every registered slave, by name."""
+        """Return every registered slave, by name, numbers in it as numbers: slave-10-0-0-2 before slave-10-0-0-10."""
         with self._engine.connect() as connection:
-            return [_slave(row) for row in connection.execute(sa.select(SLAVES).order_by(SLAVES.c.slave_id)).mappings()]
+            found = [_slave(row) for row in connection.execute(sa.select(SLAVES)).mappings()]
+        return sorted(found, key=lambda slave: _in_order(slave.slave_id))
 
     def slave(self, name: str) -> Slave:
         """Given a slave_id, an address or a host name, return that slave. Raises UsageError listing the known."""
@@ -220,3 +222,7 @@ def _credential(row: sa.RowMapping) -> Credential:
         ends=row["ends"].replace(tzinfo=UTC) if row["ends"] else None,
         next_token=row["next_token"],
     )
+
+
+def _in_order(slave_id: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split("([0-9]+)", slave_id)]

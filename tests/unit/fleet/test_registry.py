@@ -31,6 +31,13 @@ def test_a_slave_comes_back_as_it_was_saved(registry):
     assert registry.slave("10.0.0.1") == registry.slave("slave-10-0-0-1") == registry.slave("pi") == slave()
 
 
+def test_slaves_come_in_the_order_of_their_numbers(registry):
+    names = ["slave-10-0-0-2", "slave-10-0-0-10", "slave-10-0-0-10-7601", "slave-pi", "slave-pi2"]
+    for number, name in enumerate(reversed(names)):
+        registry.save_slave(slave(name, f"10.0.0.{number}", f"m{number}"))
+    assert [one.slave_id for one in registry.slaves()] == names
+
+
 def test_an_unknown_name_is_told_with_the_known_ones(registry):
     registry.save_slave(slave())
     with pytest.raises(UsageError, match="slave-10-0-0-1"):
