@@ -31,7 +31,7 @@ SOCKET_BUFFER_BYTES = 64 * 1024
 _TCP_NOTSENT_LOWAT = 25  # Linux's; Python names it from 3.12 on
 SOCKET_MESSAGE_BYTES = 4096  # of what a client sends; nothing of it is used
 FINISH_SECONDS = 4  # the unit's TimeoutStopSec is 5
-LAST_WORD_SECONDS = 0.5  # for those that were cut off then
+LAST_WORD_SECONDS = 0.2  # for those that were cut off then
 
 
 class DeadlineProtocol(H11Protocol):
