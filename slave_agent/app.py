@@ -107,7 +107,7 @@ def route_table(services: Services) -> RouteTable:
             Route("PUT", "/api/agent/tokens/<name>", Right.MANAGE),
             Route("DELETE", "/api/agent/tokens/<name>", Right.MANAGE),
             Route("POST", "/api/agent/revoke", Right.MANAGE),
-            Route("GET", "/api/audit", Right.MANAGE),
+            Route("GET", "/api/audit", Right.AUDIT),
             Route("POST", "/api/agent/enroll", Right.MANAGE),
             Route("POST", "/api/agent/confirm", Right.MANAGE),
             Route("POST", "/api/agent/rescue", Right.MANAGE),

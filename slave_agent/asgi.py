@@ -206,7 +206,8 @@ class Dispatcher:
                 404, "there is no such path", "The paths are in the documentation of the agent's HTTP interface."
             )
         if credential is not None and route.right not in credential.rights:
-            raise HttpProblem(403, f"this token has no right to {route.right}", "Use a token with that right.")
+            asker = "token" if exchange.headers("authorization") else "session"
+            raise HttpProblem(403, f"this {asker} has no right to {route.right}", "Use a token with that right.")
         exchange.path_values = values
         return route
 

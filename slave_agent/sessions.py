@@ -10,10 +10,11 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from slave_agent.bootstrap.throttle import network_of
 from slave_agent.models import Credential
+from slave_agent.states import PANEL_RIGHTS
 from slave_agent.token_hashes import token_sha256
 
 IDLE_SECONDS = 30 * 60.0
@@ -94,7 +95,8 @@ class Sessions:
 
     def credential(self, cookies: Iterable[bytes], address: str, accepted: Iterable[Credential]) -> Credential | None:
         """Given a request's Cookie headers, its address and the credentials in force, return the one that the session
-        was opened with, and count it as used. None where there is no session, or none any more.
+        was opened with, with what a session may at most, and count it as used. None where there is no session, or none
+        any more.
 
         A session belongs to the address that it was opened from: other servers on this host, whatever their port, are
         sent the cookie too, and are of no use to whoever owns them.
@@ -110,7 +112,7 @@ class Sessions:
             return None
         session.used = now
         self._sessions.move_to_end(key)
-        return credential
+        return replace(credential, rights=credential.rights & PANEL_RIGHTS)
 
     def end(self, cookies: Iterable[bytes]) -> str:
         """Given a request's Cookie headers, end its session if it has one; return the Set-Cookie header for it."""

@@ -33,10 +33,12 @@ class Right(StrEnum):
     READ = "read"
     OPERATE = "operate"
     EXECUTE = "execute"
+    AUDIT = "audit"
     MANAGE = "manage"
 
 
 ALL_RIGHTS = frozenset(Right)
+PANEL_RIGHTS = frozenset({Right.NONE, Right.READ, Right.OPERATE, Right.AUDIT})  # as far as a browser's session reaches
 
 
 class TokenScope(StrEnum):

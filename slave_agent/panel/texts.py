@@ -83,8 +83,7 @@ _TEXTS = {
     "unknown": ("unknown", "desconocido"),
     "right_read": ("look", "mirar"),
     "right_operate": ("operate apps", "operar apps"),
-    "right_execute": ("run commands", "ejecutar órdenes"),
-    "right_manage": ("manage the agent", "gestionar el agente"),
+    "right_audit": ("read the audit log", "leer el registro de auditoría"),
 }
 TEXTS: Mapping[str, Mapping[str, str]] = {
     ENGLISH: {key: english for key, (english, _) in _TEXTS.items()},

@@ -18,7 +18,7 @@ from slave_agent.states import Right
 
 HERE = Path(__file__).parent
 PAGES = ("login", "apps", "audit")
-SHOWN_RIGHTS = (Right.READ, Right.OPERATE, Right.EXECUTE, Right.MANAGE)
+SHOWN_RIGHTS = (Right.READ, Right.OPERATE, Right.AUDIT)
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -112,7 +112,7 @@ def test_a_token_that_may_only_look_has_no_buttons_to_press(page: Page, agent: R
     assert page.run("[...document.querySelectorAll('td.actions button')].every((one) => one.disabled && one.title)")
     assert "may only look" in text_of(page, "#no-right")
     page.open(f"https://127.0.0.1:{agent.port}/audit")
-    page.until("document.querySelector('#notice .banner.bad').innerText.includes('no right to manage')")
+    page.until("document.querySelector('#notice .banner.bad').innerText.includes('no right to audit')")
     assert agent.request("DELETE", "/api/agent/tokens/reader").status == 200
     page.open(f"https://127.0.0.1:{agent.port}/apps")
     page.until("location.pathname === '/login'")

@@ -8,7 +8,7 @@ import pytest
 import slave_agent.panel.views as views
 from slave_agent.panel.static_files import FILES, FOLDER, static_files
 from slave_agent.panel.texts import TEXTS, language_of
-from slave_agent.states import AppState, AppVerb, Right
+from slave_agent.states import PANEL_RIGHTS, AppState, AppVerb, Right
 
 SCRIPTS = sorted(FOLDER.glob("*.js"))
 TEMPLATES = sorted((views.HERE / "templates").iterdir())
@@ -44,7 +44,7 @@ def test_every_state_verb_and_right_has_a_word() -> None:
     assert {state.value for state in AppState} <= TEXTS["en"].keys()
     verbs = (AppVerb.START, AppVerb.STOP, AppVerb.RESTART)
     assert {word for verb in verbs for word in (verb.value, f"{verb.value}_doing")} <= TEXTS["en"].keys()
-    assert {f"right_{right.value}" for right in Right if right is not Right.NONE} <= TEXTS["en"].keys()
+    assert {f"right_{right.value}" for right in PANEL_RIGHTS - {Right.NONE}} <= TEXTS["en"].keys()
 
 
 @pytest.mark.parametrize("path", [*SCRIPTS, *TEMPLATES], ids=lambda path: path.name)

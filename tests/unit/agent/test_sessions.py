@@ -14,7 +14,7 @@ from slave_agent.sessions import (
     Sessions,
     session_cookie,
 )
-from slave_agent.states import RIGHTS_OF, CredentialKind, TokenScope
+from slave_agent.states import RIGHTS_OF, CredentialKind, Right, TokenScope
 
 HERE, ELSEWHERE = "10.0.0.5", "10.0.0.6"
 CI = Credential("a" * 63 + "b", None, None, CredentialKind.ACCESS, RIGHTS_OF[TokenScope.READ], "ci")
@@ -46,9 +46,15 @@ def sent_back(set_cookie: str) -> list[bytes]:
 
 def test_a_session_opens_what_it_was_opened_with(sessions: Sessions) -> None:
     cookie = sent_back(sessions.begin(CI, HERE))
-    assert sessions.credential(cookie, HERE, [OTHER, CI]) is CI
+    assert sessions.credential(cookie, HERE, [OTHER, CI]) == CI
     changed = replace(CI, rights=RIGHTS_OF[TokenScope.OPERATE])
-    assert sessions.credential(cookie, HERE, [changed]) is changed, "what a token may is asked at every request"
+    assert sessions.credential(cookie, HERE, [changed]) == changed, "what a token may is asked at every request"
+
+
+def test_a_session_opens_no_more_than_the_panel_whatever_its_token_may(sessions: Sessions) -> None:
+    master = replace(CI, rights=RIGHTS_OF[TokenScope.MANAGE])
+    found = sessions.credential(sent_back(sessions.begin(master, HERE)), HERE, [master])
+    assert found is not None and found.rights == {Right.NONE, Right.READ, Right.OPERATE, Right.AUDIT}
 
 
 def test_two_sessions_are_never_the_same_and_what_is_kept_is_no_id(sessions: Sessions) -> None:
@@ -70,7 +76,7 @@ def test_a_session_ends(sessions: Sessions, clock: Clock, pauses: list[float], i
     for pause in pauses:
         clock.now += pause
         found = sessions.credential(cookie, HERE, [CI])
-    assert (found is CI) is is_open
+    assert (found == CI) is is_open
     assert len(sessions) == is_open
 
 
@@ -83,7 +89,7 @@ def test_a_session_ends_with_its_token_for_good(sessions: Sessions) -> None:
 def test_another_address_is_let_in_nowhere_and_ends_nothing(sessions: Sessions) -> None:
     cookie = sent_back(sessions.begin(CI, HERE))
     assert sessions.credential(cookie, ELSEWHERE, [CI]) is None
-    assert sessions.credential(cookie, f"::ffff:{HERE}", [CI]) is CI, "the same address, as a socket for both says it"
+    assert sessions.credential(cookie, f"::ffff:{HERE}", [CI]) == CI, "the same address, as a socket for both says it"
 
 
 def test_logging_out_ends_one_session(sessions: Sessions) -> None:
@@ -91,18 +97,18 @@ def test_logging_out_ends_one_session(sessions: Sessions) -> None:
     gone = sessions.end(first)
     assert "Max-Age=0" in gone
     assert sessions.credential(first, HERE, [CI]) is None
-    assert sessions.credential(second, HERE, [CI]) is CI
+    assert sessions.credential(second, HERE, [CI]) == CI
     assert sessions.end([]) == gone
 
 
 def test_a_token_has_so_many_sessions_at_most_and_takes_none_from_others(sessions: Sessions) -> None:
     other = sent_back(sessions.begin(OTHER, HERE))
     cookies = [sent_back(sessions.begin(CI, HERE)) for _ in range(SESSIONS_A_TOKEN)]
-    assert sessions.credential(cookies[0], HERE, [CI]) is CI
+    assert sessions.credential(cookies[0], HERE, [CI]) == CI
     sessions.begin(CI, HERE)
     assert sessions.credential(cookies[1], HERE, [CI]) is None, "the one that was not used for longest"
-    assert sessions.credential(cookies[0], HERE, [CI]) is CI
-    assert sessions.credential(other, HERE, [OTHER]) is OTHER
+    assert sessions.credential(cookies[0], HERE, [CI]) == CI
+    assert sessions.credential(other, HERE, [OTHER]) == OTHER
 
 
 def test_all_together_have_a_limit_too(sessions: Sessions, clock: Clock) -> None:
