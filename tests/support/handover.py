@@ -69,8 +69,9 @@ def agent_libraries(python_version: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         uv = Path(sys.executable).with_name("uv")
         files = [REPOSITORY / "slave_agent" / name for name in ("requirements.txt", "requirements-psutil.txt")]
-        options = ["--target", folder, "--python-version", python_version, "--only-binary", ":all:", "--quiet"]
-        subprocess.run([uv, "pip", "install", *options, *(f"-r{file}" for file in files)], check=True)
+        where = ["--target", folder, "--python-version", python_version]
+        how = ["--only-binary", ":all:", "--system-certs", "--quiet"]
+        subprocess.run([uv, "pip", "install", *where, *how, *(f"-r{file}" for file in files)], check=True)
         return _packed(Path(folder), ".")
 
 
