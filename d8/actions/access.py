@@ -43,9 +43,12 @@ def grant(workplace: Workplace, slave: Slave, name: str, scope: TokenScope) -> G
     """Given a slave, a name and a scope, let a new token in there; one of the same name is dead. Raises D8Error."""
     check_token_name(name)
     token = new_token()
-    with _client(workplace, slave) as client:
+    with (
+        workplace.registry.recording("trust-grant", f"{slave.slave_id}/{name}") as deed,
+        _client(workplace, slave) as client,
+    ):
         client.grant(name, scope, token_hash(token))
-    workplace.registry.record("trust-grant", f"{slave.slave_id}/{name}", scope.value)
+        deed.result = scope.value
     return Granted(slave, name, scope, token)
 
 
@@ -58,16 +61,17 @@ def granted(workplace: Workplace, slave: Slave) -> list[dict[str, Any]]:
 def revoke_token(workplace: Workplace, slave: Slave, name: str) -> None:
     """Given a slave and the name of a granted token, let nobody in with it. Raises UsageError if there is none."""
     check_token_name(name)
-    with _client(workplace, slave) as client:
-        was_there = client.revoke_token(name)
-    if not was_there:
-        raise UsageError(
-            "{slave} has no token called '{name}'",
-            "List them: start_d8.py trust {slave} tokens",
-            slave=slave.slave_id,
-            name=name,
-        )
-    workplace.registry.record("trust-revoke-token", f"{slave.slave_id}/{name}", "done")
+    with (
+        workplace.registry.recording("trust-revoke-token", f"{slave.slave_id}/{name}"),
+        _client(workplace, slave) as client,
+    ):
+        if not client.revoke_token(name):
+            raise UsageError(
+                "{slave} has no token called '{name}'",
+                "List them: start_d8.py trust {slave} tokens",
+                slave=slave.slave_id,
+                name=name,
+            )
 
 
 def slave_audit(workplace: Workplace, slave: Slave, limit: int) -> list[dict[str, Any]]:

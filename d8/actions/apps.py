@@ -195,18 +195,12 @@ def _changing(
 ) -> Iterator[tuple[Slave, AppsClient]]:
     """A line to a slave's apps for one change; how it ends is recorded, secrets are taken out of its errors."""
     with AppsRoom(workplace, slave_name) as room:
-        result = "done"
         try:
-            yield room.slave, room.client
+            with workplace.registry.recording(f"app-{verb}", f"{room.slave.slave_id}/{name}"):
+                yield room.slave, room.client
         except D8Error as error:
-            result = error.exit_code.name.lower()
             _mask(error, _values(document or {}))
             raise
-        except BaseException:
-            result = "unknown"
-            raise
-        finally:
-            workplace.registry.record(f"app-{verb}", f"{room.slave.slave_id}/{name}", result)
 
 
 def _values(document: Json) -> list[str]:

@@ -68,6 +68,7 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
             workplace.registry.pending.settle(slave.slave_id)
             if before is not None:
                 workplace.registry.pending.begin(slave, before.kind, before.since)
+            workplace.registry.record("remove", slave.slave_id, error.exit_code.name.lower())
             raise _explained(error, slave) from error
         warning = message(
             "{slave} was forgotten, not cleaned ({reason}): its agent may still run. Remove it there by hand.",

@@ -9,7 +9,7 @@ from typing import Any
 from d8.actions.rescue_token import renew_rescue_token
 from d8.actions.rotation import header_file
 from d8.actions.workplace import Workplace
-from d8.errors import SlaveUnreachable, TokenRefused
+from d8.errors import D8Error, SlaveUnreachable, TokenRefused
 from d8.fleet.connection import OWN_SERVERS, connect_to_slave
 from d8.messages import NOTHING, Message, message
 from d8.models import PendingKind, Slave
@@ -48,6 +48,9 @@ def revoke(workplace: Workplace, slave: Slave) -> Revocation:
             reason=error.message,
         )
         return Revocation(slave, is_done=False, warning=warning)
+    except D8Error as error:
+        registry.record("trust-revoke", slave.slave_id, error.exit_code.name.lower())
+        raise
     registry.pending.settle(slave.slave_id, PendingKind.REVOKE)
     registry.record("trust-revoke", slave.slave_id, f"done, but its bootstrap: {kept}" if kept else "done")
     return Revocation(slave, is_done=True, warning=bootstrap_is_open(slave, kept) if kept else NOTHING)

@@ -17,7 +17,7 @@ from d8.build.release_bundle import ReleaseBundles
 from d8.build.update import SlaveUpdate, Tell, Tools
 from d8.build.wheels import WheelCache
 from d8.errors import D8Error, ExitCode
-from d8.messages import NOTHING, Message
+from d8.messages import NOTHING, Message, message
 from d8.models import Slave
 from d8.source import master_commit
 
@@ -78,8 +78,9 @@ def update_slaves(
     def update(slave: Slave, limit: int) -> UpdateOutcome:
         if failed.count >= limit:
             return UpdateOutcome(slave, UpdateState.NOT_BEGUN)
-        outcome = _update(slave, tools, bundles)
-        workplace.registry.record("update", slave.slave_id, f"{outcome.state}: {outcome.error}".rstrip(": "))
+        with workplace.registry.recording("update", slave.slave_id) as deed:
+            outcome = _update(slave, tools, bundles)
+            deed.result = f"{outcome.state}: {outcome.error}".rstrip(": ")
         if outcome.state is UpdateState.FAILED and outcome.was_begun:
             failed.add()
         return outcome
@@ -96,8 +97,9 @@ def update_slaves(
 def roll_back_slave(workplace: Workplace, slave: Slave, tell: Tell) -> UpdateOutcome:
     """Given a slave, let the release before its present one run again. Raises D8Error."""
     tools = Tools(workplace.settings, workplace.registry, tell)
-    _before, commit = SlaveUpdate(slave, tools).roll_back()
-    workplace.registry.record("rollback", slave.slave_id, commit)
+    with workplace.registry.recording("rollback", slave.slave_id) as deed:
+        _before, commit = SlaveUpdate(slave, tools).roll_back()
+        deed.result = commit
     return UpdateOutcome(slave, UpdateState.UPDATED, commit)
 
 
@@ -130,6 +132,10 @@ def _update(slave: Slave, tools: Tools, bundles: ReleaseBundles) -> UpdateOutcom
         return UpdateOutcome(slave, state, commit, was_begun=one.has_begun)
     except D8Error as error:
         ended = (UpdateState.FAILED, None, error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        if one.has_begun:
+            tools.tell(slave, message("interrupted: it stays on its release, or goes back to it by itself; see status"))
+        raise
     except Exception as error:  # a bug with one slave must not take the others' results with it
         ended = (UpdateState.FAILED, None, unexpected(error), NOTHING, ExitCode.FAILED)
     return UpdateOutcome(slave, *ended, one.has_begun)

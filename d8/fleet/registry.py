@@ -5,14 +5,16 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from d8.errors import UsageError
+from d8.errors import D8Error, UsageError
 from d8.files import private_folder
 from d8.fleet.audit_store import AUDIT, AuditStore
 from d8.fleet.database import RegistryUnusable, open_database
@@ -190,6 +192,30 @@ class Registry:
     def record(self, action: str, subject: str, result: str) -> None:
         """Given what was done to whom and how it ended, add a line to the audit log, with who D8 runs as."""
         self.audit.record(account_name(), action, subject, result, datetime.now(UTC))
+
+    @contextmanager
+    def recording(self, action: str, subject: str) -> Iterator[Deed]:
+        """Given what is about to be done to whom, record how it ended: the deed's result, or the kind of its error, or
+        "unknown" when it was cut short.
+        """
+        deed = Deed()
+        try:
+            yield deed
+        except D8Error as error:
+            deed.result = error.exit_code.name.lower()
+            raise
+        except BaseException:
+            deed.result = "unknown"
+            raise
+        finally:
+            self.record(action, subject, deed.result)
+
+
+@dataclass
+class Deed:
+    """What goes on while it is recorded; `result` can be said more closely."""
+
+    result: str = "done"
 
 
 def account_name() -> str:

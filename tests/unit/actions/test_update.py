@@ -84,6 +84,25 @@ def test_all_go_well(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> N
     assert wave.begun[0].endswith("-0") and wave.most_at_once <= 2
 
 
+def test_one_that_is_interrupted_is_told_and_recorded(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        has_begun = True
+
+        def __init__(self, _slave: Slave, _tools: Tools) -> None:
+            """Begun at once."""
+
+        def update(self, _bundles: ReleaseBundles) -> bool:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(action, "SlaveUpdate", Interrupted)
+    monkeypatch.setattr(action, "master_commit", lambda: Commit(NEW, "main", False))
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        update_slaves(workplace, [make_slave(), make_slave("192.168.4.9")], lambda _, words: said.append(str(words)))
+    assert len(said) == 1 and "goes back to it by itself" in said[0]
+    assert [(deed.action, deed.result) for deed in workplace.registry.audit.newest(10)] == [("update", "unknown")]
+
+
 def test_a_bad_canary_goes_alone_whatever_is_allowed(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     wave = Wave(monkeypatch, 0)
     assert states(workplace, 4, max_failures=3) == [F, N, N, N]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from d8.errors import UsageError
+from d8.errors import SlaveUnreachable, UsageError
 from d8.fleet.database import RegistryUnusable
 from d8.fleet.registry import Registry, account_name
 from d8.models import Credential, CredentialKind, PendingKind, PendingTrust, Scope, Slave, StrategyName
@@ -116,6 +116,17 @@ def test_a_database_of_an_earlier_version_gets_what_it_lacks(tmp_path):
     assert [deed.action for deed in registry.audit.newest(10)] == ["build", "remove", "remove"]
     assert [deed.action for deed in deeds] == ["remove", "remove"] and deeds[0].actor == account_name()
     registry.close()
+
+
+def test_a_deed_is_recorded_with_how_it_ended(registry):
+    with registry.recording("trust-grant", "s/ci") as deed:
+        deed.result = "read"
+    with registry.recording("rollback", "s"):
+        pass
+    for error in (SlaveUnreachable("no answer"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), registry.recording("rollback", "s"):
+            raise error
+    assert [deed.result for deed in registry.audit.newest(10)] == ["read", "done", "unreachable", "unknown"]
 
 
 def test_only_one_credential_of_a_kind_stays(registry):
