@@ -16,6 +16,7 @@ from d8.actions.fan_out import fan_out
 from d8.actions.rescue_token import renew_rescue_token
 from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
+from d8.build.unfinished import only_builder_of
 from d8.errors import D8Error, ExitCode, Refused, SlaveUnreachable
 from d8.files import locked, private_folder
 from d8.fleet.agent_client import SlaveClient
@@ -79,6 +80,7 @@ def _outcome(workplace: Workplace, slave: Slave) -> RotationOutcome:
     try:
         return RotationOutcome(slave, rotate(workplace, slave))
     except D8Error as error:
+        workplace.registry.record("trust-rotate", slave.slave_id, error.exit_code.name.lower())
         return RotationOutcome(slave, None, error.message, error.hint, error.exit_code)
     except Exception as error:  # a bug with one slave must not take the others' results with it
         return RotationOutcome(slave, None, unexpected(error), None, ExitCode.FAILED)
@@ -86,11 +88,12 @@ def _outcome(workplace: Workplace, slave: Slave) -> RotationOutcome:
 
 def rotate(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = time.sleep) -> Rotation:
     """Given a registered slave, replace its credential. Raises D8Error; what was begun by then is pending and tried
-    again.
+    again. Refused while it is built or updated: who does that goes on with the credential that would be dead.
     """
-    lock = private_folder(workplace.settings.data_dir / "pki") / f".{slave.slave_id}.lock"
-    with locked(lock):
-        client = connect_to_slave(slave, workplace.settings, workplace.registry)
+    settings = workplace.settings
+    lock = private_folder(settings.data_dir / "pki") / f".{slave.slave_id}.lock"
+    with locked(lock), only_builder_of(settings.data_dir / "build_logs", Address(slave.address, slave.port)):
+        client = connect_to_slave(slave, settings, workplace.registry)
         try:
             hosts = _hosts_of(slave, client)
             workplace.registry.pending.begin(slave, PendingKind.ROTATE, datetime.now(UTC))

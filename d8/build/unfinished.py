@@ -1,4 +1,4 @@
-"""Finds the log of a build that a killed or detached master left behind, and lets only one build work on a slave."""
+"""Finds the log of a build that a killed or detached master left behind, and lets only one process change a slave."""
 
 from __future__ import annotations
 
@@ -58,16 +58,17 @@ def find_unfinished(folder: Path, address: Address) -> UnfinishedBuild | None:
 
 @contextmanager
 def only_builder_of(folder: Path, address: Address) -> Iterator[None]:
-    """Given the folder of the logs and an address, be the only one who builds there; the lock dies with the process.
+    """Given the folder of the logs and an address, be the only one who builds or updates it, or changes its credential;
+    the lock dies with the process.
 
-    Raises Refused when another process or thread builds it.
+    Raises Refused when another process or thread does.
     """
     lock = private_folder(folder) / f".{slave_id_for(address)}.lock"
     with locked(lock, waits=False) as is_ours:
         if not is_ours:
             raise Refused(
-                "{address} is being built already, by another process of this master",
-                "Wait for it, or stop it there with Ctrl+C.",
+                "another process of this master works on {address} already",
+                "Wait for its end, or stop it there with Ctrl+C.",
                 address=address,
             )
         yield

@@ -112,9 +112,9 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
     ),
     KnownFailure(
         "build-in-progress",
-        message("another process of this master builds this slave at the moment"),
+        message("another process of this master builds, updates or rotates this slave at the moment"),
         message("Wait for its end, or stop it there with Ctrl+C; option 7 shows the running build."),
-        (r"is being built already",),
+        (r"another process of this master works on",),
     ),
     KnownFailure(
         "update-refused",
@@ -145,6 +145,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"earlier release does not work",
             r"taken back meanwhile",
             r"did not get ready with the new release",
+            r"preparation of the release was interrupted|restarted while it prepared the release",
             r"did not settle on release",
             r"agent does not answer on port \d+",
             r"instead of 401",

@@ -160,7 +160,7 @@ def test_another_commit_of_the_master_begins_anew_and_says_so(slave: LoopbackSla
 def test_a_slave_that_is_being_built_is_not_built_a_second_time(slave: LoopbackSlave) -> None:
     build = start_until(slave, is_installing)
     refused = slave.master.json("build", slave.address, *BUILD, "--resume", expect=4)
-    assert "being built already" in refused["error"] and refused["commands"] == []
+    assert "works on" in refused["error"] and refused["commands"] == []
     slave.let_installing_go_on()
     build.communicate(timeout=120)
     assert build.returncode == 0

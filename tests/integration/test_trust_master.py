@@ -26,9 +26,11 @@ from d8.actions.rotation import rotate, rotate_all
 from d8.actions.trust import show_trust
 from d8.actions.trust_checks import check_trust
 from d8.actions.workplace import Workplace
+from d8.build.unfinished import only_builder_of
 from d8.errors import Refused, SlaveUnreachable, UsageError
 from d8.fleet.agent_client import SlaveClient
 from d8.fleet.connection import PLAIN
+from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.fleet.trust import FleetAuthority, token_hash
 from d8.menu.views.results import draw_removal
@@ -190,6 +192,19 @@ def test_a_slave_that_keeps_the_token_of_its_bootstrap_is_told_and_written_down(
     assert deed.result.startswith("done, but its bootstrap: ") and "no bootstrap" in deed.result
 
 
+def test_a_slave_that_is_updated_meanwhile_keeps_its_credential(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    before = [one.token for one in credentials(workplace, slave)]
+    with only_builder_of(workplace.settings.data_dir / "build_logs", Address(slave.address, slave.port)):
+        with pytest.raises(Refused, match="works on"):
+            rotate(workplace, slave)
+        assert [one.token for one in credentials(workplace, slave)] == before
+        assert workplace.registry.pending.all() == []
+    rotate(workplace, slave)
+    assert not is_alive(agent, agent.token)
+
+
 def killed_at(owner: Any, name: str, comes_first: bool) -> Callable[[], None]:
     """Have the process "killed" before or after a call; return what undoes that."""
     original = getattr(owner, name)
@@ -287,6 +302,8 @@ def test_one_slave_that_is_off_leaves_the_others_alone(workplace: Workplace, sla
     assert first.error is not None
     assert second.error is None
     assert workplace.registry.pending.all() == [], "nothing was begun there: nothing is owed"
+    deeds = {(deed.action, deed.subject, deed.result) for deed in workplace.registry.audit.newest(10)}
+    assert deeds == {("trust-rotate", "slave-off", "unreachable"), ("trust-rotate", slave.slave_id, "done")}
 
 
 def test_a_certificate_is_renewed_sixty_days_before_its_end(workplace: Workplace, slave: Slave) -> None:
@@ -420,6 +437,8 @@ def test_tokens_for_others(agent: RunningAgent, workplace: Workplace, slave: Sla
         grant(workplace, slave, "../x", TokenScope.READ)
     whats = [entry["what"] for entry in slave_audit(workplace, slave, 50)]
     assert "PUT /api/agent/tokens/prometheus" in whats
+    deeds = [(deed.action, deed.result) for deed in workplace.registry.audit.newest(10)]
+    assert deeds == [("trust-grant", "read"), ("trust-revoke-token", "done"), ("trust-revoke-token", "wrong_usage")]
 
 
 def test_the_doctor_notices_a_lost_and_a_foreign_authority(workplace: Workplace, slave: Slave) -> None:
