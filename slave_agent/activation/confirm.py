@@ -9,6 +9,7 @@ from slave_agent.activation.containers import prune_images
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree
+from slave_agent.activation.incoming import commit_in_preparation
 from slave_agent.activation.record import Record
 from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Scope
 
@@ -51,13 +52,14 @@ def finish_confirm(activation: Activation, record: Record) -> None:
 
 
 def prune_releases(activation: Activation, record: Record) -> None:
-    """Given what is confirmed, keep it and the release before it; the others go."""
-    kept = {record.commit, record.previous_commit}
+    """Given what is confirmed, keep it, the release before it and one that is being prepared; the others go."""
+    coming = commit_in_preparation(activation)
+    kept = {record.commit, record.previous_commit, coming}
     for release in (activation.layout.opt / "releases").iterdir():
         if release.name not in kept:
             remove_tree(release)
     if activation.layout.scope is Scope.SYSTEM:
-        prune_images(activation.runner, [commit for commit in kept if _has_image(activation, commit)])
+        prune_images(activation.runner, [coming, *(commit for commit in kept if _has_image(activation, commit))])
 
 
 def _has_image(activation: Activation, commit: str | None) -> bool:

@@ -17,11 +17,12 @@ from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import Owner, acting_as, make_folder, read_json, remove_tree, write_json
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.manifest import LONGEST_HEAD_BYTES, Manifest, check_manifest, read_head
-from slave_agent.activation.states import Phase, Scope
+from slave_agent.activation.states import Phase, Scope, Speaker
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
-BEGUN_WITHIN_SECONDS = 15.0
+BEGUN_WITHIN_SECONDS = 30.0
+LAST_WORDS = 3
 PIECE_BYTES = 1024 * 1024
 PREPARING, STAGED, FAILED = "preparing", "staged", "failed"
 
@@ -41,9 +42,8 @@ def accept_update(activation: Activation, name: str) -> dict[str, Any]:
         manifest = _take_over(layout, name)
         if manifest.commit == record.confirmed_commit:
             raise ActivationError("This release runs already.", "Nothing needs to be done.")
-        since = {"boot_id": clock.boot_id(), "accepted_boottime_seconds": clock.boottime_seconds()}
-        known = {"state": PREPARING, "commit": manifest.commit, "issued": manifest.issued, **since}
-        write_json(state_file(layout), {**known, "reason": None, "hint": None})
+        known = {"state": PREPARING, "commit": manifest.commit, "issued": manifest.issued, "reason": None, "hint": None}
+        write_json(state_file(layout), {**known, "accepted_boottime_seconds": clock.boottime_seconds()})
     activation.keeper.detach("update", "--wait")
     return {"accepted": True, "commit": manifest.commit}
 
@@ -65,18 +65,38 @@ def reported_update(activation: Activation) -> dict[str, Any] | None:
     known = update_state(activation.layout)
     if known is None:
         return None
-    shown = {name: known.get(name) for name in ("state", "commit", "reason", "hint")}
-    if known.get("state") == PREPARING and _was_killed(activation, known):
-        shown.update(state=FAILED, reason="The preparation of the release was interrupted.", hint="Send it again.")
-    return shown
+    if _seems_killed(activation, known):
+        now = update_state(activation.layout) or {}  # its worker says how it ended before it lets go of the lock
+        gone = {**known, "state": FAILED, "reason": _why_killed(activation, known), "hint": "Send it again."}
+        known = gone if now == known else now
+    return {name: known.get(name) for name in ("state", "commit", "reason", "hint")}
 
 
-def _was_killed(activation: Activation, known: dict[str, Any]) -> bool:
-    """Whether nobody works on it, though somebody should have begun by now."""
-    if activation.store.is_updating():
+def commit_in_preparation(activation: Activation) -> str | None:
+    """The commit of the release that is on its way to its trial now, None where there is none."""
+    known = update_state(activation.layout) or {}
+    return known["commit"] if known.get("state") == PREPARING and not _seems_killed(activation, known) else None
+
+
+def _seems_killed(activation: Activation, known: dict[str, Any]) -> bool:
+    """Whether nobody prepares what is said to be in preparation, though somebody should have begun by now."""
+    if known.get("state") != PREPARING or activation.store.is_updating():
         return False
-    age = clock.boottime_seconds() - float(known.get("accepted_boottime_seconds") or 0.0)
-    return known.get("boot_id") != clock.boot_id() or age > BEGUN_WITHIN_SECONDS
+    return not 0 <= _age_seconds(known) <= BEGUN_WITHIN_SECONDS
+
+
+def _age_seconds(known: dict[str, Any]) -> float:
+    """Since its acceptance; less than none where the slave was restarted. The boot's id would not do: in a container
+    of the kind that some hosts are, the helper's sandbox shows another one than systemd's other services see.
+    """
+    return clock.boottime_seconds() - float(known.get("accepted_boottime_seconds") or 0.0)
+
+
+def _why_killed(activation: Activation, known: dict[str, Any]) -> str:
+    if _age_seconds(known) < 0:
+        return "The slave was restarted while it prepared the release."
+    words = " | ".join(activation.keeper.last_lines(Speaker.UPDATE)[-LAST_WORDS:])
+    return f"The preparation of the release was interrupted ({words or 'its worker left no word'})."
 
 
 def incoming_folder(layout: Layout) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slave_agent.activation.commands import Finished
-from slave_agent.activation.states import Mode
+from slave_agent.activation.states import Mode, Speaker
 
 
 class Keeper(Protocol):
@@ -61,8 +61,8 @@ class Keeper(Protocol):
     def stop_staging(self) -> None:
         """End the staging instance and leave nothing of it."""
 
-    def last_lines(self, *, staging: bool = False) -> list[str]:
-        """The last lines of the agent's log, for the message that says why it failed."""
+    def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
+        """The last lines of its log, for the message that says why it failed."""
 
     def stop_swap(self) -> None:
         """End a swap that hangs."""

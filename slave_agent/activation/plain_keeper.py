@@ -14,7 +14,7 @@ from slave_agent.activation.files import read_json, write_json
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.persistence import CRON_MARK
 from slave_agent.activation.runtime import launcher_of
-from slave_agent.activation.states import Mode, Scope
+from slave_agent.activation.states import Mode, Scope, Speaker
 
 NOT_INSTALLED = 127
 NO_CRONTAB = ("no crontab for", "no such file")  # cron's and busybox's words for an empty one
@@ -89,14 +89,16 @@ class PlainKeeper:
     def stop_staging(self) -> None:
         self._stop(STAGING)
 
-    def last_lines(self, *, staging: bool = False) -> list[str]:
-        log = self._log(STAGING if staging else AGENT)
+    def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
+        log = self._log(speaker.value)
         return log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
 
     def stop_swap(self) -> None:
         self._stop(SWAP)
 
     def detach(self, verb: str, *words: str) -> None:
+        if verb == Speaker.UPDATE.value:
+            self._log(verb).unlink(missing_ok=True)  # the last words of a former one would explain nothing
         self._spawn(SWAP if verb == "swap" else verb, self.layout.command(verb, *words), self.layout.opt)
 
     def remove(self, *, keep_bootstrap: bool) -> None:

@@ -15,6 +15,10 @@ from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import read_json, write_json
 from slave_agent.activation.states import CredentialKind, Fallback, Phase, Scope, SwapStep
 
+# Whoever looks whether a lock is held holds it for a moment himself: no reason to give up.
+LOOKS = 20
+LOOK_SECONDS = 0.1
+
 
 @dataclass(frozen=True)
 class Record:
@@ -103,7 +107,7 @@ class RecordStore:
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Hold the writers' lock for the block."""
-        with _locked(self.path.with_name("record.lock"), wait=True):
+        with _locked(self.path.with_name("record.lock")):
             yield
 
     def advance(self, allowed: Collection[Phase], **changes: Any) -> Record | None:
@@ -113,26 +117,23 @@ class RecordStore:
             return self.save(replace(record, **changes)) if record.phase in allowed else None
 
     @contextmanager
-    def swapping(self, tries: int = 20) -> Iterator[None]:
+    def swapping(self, tries: int = LOOKS) -> Iterator[None]:
         """Hold the swap's lock for the block. Raises ActivationError when another swap is alive."""
-        for _ in range(tries):  # the guard holds it for a moment when it looks whether a swap is alive
-            with _locked(self.path.with_name("swap.lock"), wait=False) as is_ours:
-                if is_ours:
-                    yield
-                    return
-            time.sleep(0.1)
-        raise ActivationError("A handover is running already.", "Wait for its end; ask with status.")
+        with _locked(self.path.with_name("swap.lock"), tries=tries) as is_ours:
+            if not is_ours:
+                raise ActivationError("A handover is running already.", "Wait for its end; ask with status.")
+            yield
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
         """Hold the lock of those who finish a confirmation: the agent's request and the guard may meet there."""
-        with _locked(self.path.with_name("finish.lock"), wait=True):
+        with _locked(self.path.with_name("finish.lock")):
             yield
 
     @contextmanager
-    def updating(self) -> Iterator[bool]:
+    def updating(self, tries: int = LOOKS) -> Iterator[bool]:
         """Whether this process is the one that works on an update; it stays so for the block."""
-        with _locked(self.path.with_name("update.lock"), wait=False) as is_ours:
+        with _locked(self.path.with_name("update.lock"), tries=tries) as is_ours:
             yield is_ours
 
     def is_updating(self) -> bool:
@@ -152,23 +153,35 @@ class RecordStore:
     @contextmanager
     def guarding(self) -> Iterator[bool]:
         """Whether this process is the one guard that loops; it stays so for the block."""
-        with _locked(self.path.with_name("guard.lock"), wait=False) as is_ours:
+        with _locked(self.path.with_name("guard.lock"), tries=1) as is_ours:
             yield is_ours
 
     def is_swapping(self) -> bool:
         """Whether a living process holds the swap's lock; the kernel lets go of it when that process is killed."""
-        with _locked(self.path.with_name("swap.lock"), wait=False) as is_ours:
+        with _locked(self.path.with_name("swap.lock"), tries=1) as is_ours:
             return not is_ours
 
 
 @contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
+def _locked(path: Path, *, tries: int | None = None) -> Iterator[bool]:
+    """Hold the lock for the block, and say whether it is: after so many tries it is somebody else's (None: wait)."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            yield True
-        except BlockingIOError:
-            yield False
+        yield _lock(handle, tries)
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, tries: int | None) -> bool:
+    if tries is None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return True
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False

@@ -8,7 +8,7 @@ from slave_agent.activation.context import Activation, agent_certificates
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer, Probe, fingerprint_of, free_loopback_port
-from slave_agent.activation.states import Mode, Phase
+from slave_agent.activation.states import Mode, Phase, Speaker
 
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.2
@@ -24,7 +24,7 @@ def stage(activation: Activation) -> dict[str, Any]:
         started = activation.keeper.start_staging(activation.layout.release(record.commit), port)
         answer = _wait_for(activation, port, record.tls) if started.is_ok else None
         problem = started.reason if answer is None else _problem(record.commit, answer)
-        lines = activation.keeper.last_lines(staging=True) if problem else []
+        lines = activation.keeper.last_lines(Speaker.STAGING) if problem else []
     finally:
         activation.keeper.stop_staging()
     if problem or answer is None:

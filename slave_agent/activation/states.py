@@ -75,6 +75,14 @@ class Mode(str, Enum):
     NOBODY = "nobody"
 
 
+class Speaker(str, Enum):
+    """Whose log is read, for the message that says why it failed."""
+
+    AGENT = "agent"
+    STAGING = "staging"
+    UPDATE = "update"
+
+
 class GuardAction(str, Enum):
     """What one look of the guard leads to."""
 

@@ -12,7 +12,7 @@ from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link, write_file
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.runtime import runtime_of
-from slave_agent.activation.states import Mode, Scope
+from slave_agent.activation.states import Mode, Scope, Speaker
 
 PORT_PATIENCE_SECONDS = 10.0
 START_TIMEOUT_SECONDS = 60.0
@@ -125,9 +125,9 @@ class SystemdKeeper:
         self._must("daemon-reload")
         self._systemctl("reset-failed", units.STAGING)
 
-    def last_lines(self, *, staging: bool = False) -> list[str]:
+    def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
         option = "--user-unit" if self._manager else "--unit"
-        unit = units.STAGING if staging else units.AGENT
+        unit = {Speaker.AGENT: units.AGENT, Speaker.STAGING: units.STAGING, Speaker.UPDATE: units.UPDATE}[speaker]
         argv = ["journalctl", option, unit, "-n", LOG_LINES, "--no-pager", "--output=cat"]
         return self.runner.run(argv, env=self._env).stdout.splitlines()
 

@@ -22,6 +22,7 @@ HELPER = "d8-helper@.service"
 HELPER_INSTANCES = "d8-helper@*.service"
 ADOPT = "d8-adopt.service"
 HANDOVER = "d8-handover.service"
+UPDATE = "d8-update.service"
 
 IF_IT_FAILS = f"OnFailure={BOOTSTRAP}\nStartLimitIntervalSec=120\nStartLimitBurst=4"
 IF_IT_FAILS_ALONE = "StartLimitIntervalSec=0"  # with nobody to take its place, it is started again and again

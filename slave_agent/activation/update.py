@@ -5,9 +5,11 @@ From `prepare` on the release's own code does the work, as in every other instal
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tarfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +26,7 @@ PREPARE_SECONDS = 1800.0
 VERB_SECONDS = 150.0
 NEEDED_BYTES = 250 * 1024 * 1024
 SOURCE, WHEELS = "source.tar.gz", "wheels"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ALL_WHEELS = "all-are-here"  # so named by d8/build/release_bundle.py
 
 
@@ -32,19 +35,19 @@ def work_on_update(activation: Activation) -> dict[str, Any]:
     with activation.store.updating() as is_ours:
         if not is_ours:
             raise ActivationError("Another update is being prepared.", "Wait for its end; ask with status.")
-        layout = activation.layout
-        manifest, packed = open_incoming(layout)
+        manifest = None
         try:
+            manifest, packed = open_incoming(activation.layout)
             _bring_to_stage(activation, manifest, packed)
-        except (ActivationError, OSError, tarfile.TarError) as problem:
-            error = (
-                problem if isinstance(problem, ActivationError) else ActivationError(str(problem), "Free some disk.")
-            )
-            _note(activation, FAILED, error)
+            _note(activation, STAGED, None)
+        except Exception as problem:  # whatever it is, it is told, and nothing of the release stays
+            error = _as_activation_error(problem)
+            with suppress(OSError):
+                _note(activation, FAILED, error)
             _tidy_up(activation, manifest)
+            _note(activation, FAILED, error)  # where there was no room for it before, there is now
             raise error from problem
-        _note(activation, STAGED, None)
-        remove_tree(incoming_folder(layout))
+        remove_tree(incoming_folder(activation.layout))
         return {"staged": True, "commit": manifest.commit}
 
 
@@ -132,7 +135,11 @@ def _unpack(packed: Path, target: Path) -> None:
 
 
 def _as_activation_error(problem: Exception) -> ActivationError:
-    return problem if isinstance(problem, ActivationError) else ActivationError(str(problem), "Look at its disk.")
+    if isinstance(problem, ActivationError):
+        return problem
+    if isinstance(problem, OSError) and problem.errno in NO_ROOM:
+        return ActivationError(str(problem), "Free some disk.")
+    return ActivationError(f"The release can't be used: {problem!r}", "Look at the disk of this slave; send it again.")
 
 
 def _note(activation: Activation, state: str, problem: ActivationError | None) -> None:
@@ -141,11 +148,11 @@ def _note(activation: Activation, state: str, problem: ActivationError | None) -
     write_json(state_file(activation.layout), {**known, "state": state, **reason})
 
 
-def _tidy_up(activation: Activation, manifest: Manifest) -> None:
+def _tidy_up(activation: Activation, manifest: Manifest | None) -> None:
     """The release that runs is what is recorded again; of the new one nothing stays."""
     remove_tree(incoming_folder(activation.layout))
     record = activation.store.load()
     if record.phase in (Phase.INSTALLED, Phase.STAGED):
         release_answers_again(activation, [Phase.INSTALLED, Phase.STAGED], "an update came to nothing")
-    if manifest.commit not in (record.confirmed_commit, record.previous_commit):
+    if manifest is not None and manifest.commit not in (record.confirmed_commit, record.previous_commit):
         remove_tree(activation.layout.release(manifest.commit))

@@ -7,6 +7,8 @@ import random
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,66 @@ SECONDS_A_HOST = 200
 SEED = 7600
 
 
+def in_a_clone(folder: Path, lab: Lab) -> Master:
+    """A master from a clone, so that its commit can change."""
+    return Master(folder, lab.master_address, extra={"D8_CONFIRM_TIMEOUT": CONFIRM_SECONDS}).in_a_clone()
+
+
 @pytest.fixture
 def master(tmp_path: Path, lab: Lab) -> Master:
-    """A master from a clone, so that its commit can change."""
-    return Master(tmp_path, lab.master_address, extra={"D8_CONFIRM_TIMEOUT": CONFIRM_SECONDS}).in_a_clone()
+    """Such a master without a slave."""
+    return in_a_clone(tmp_path, lab)
+
+
+@dataclass(frozen=True)
+class Slave:
+    """A built slave and its master, in a clone."""
+
+    master: Master
+    host: Host
+
+    @property
+    def commit(self) -> str:
+        """The master's commit."""
+        return git("-C", str(self.master.checkout), "rev-parse", "HEAD")
+
+    def rests_on_the_masters_commit(self) -> bool:
+        """Whether it is as a slave is that was just built, the release before this one aside."""
+        return running(self.master, self.host) == self.commit and is_settled_on(self.master, self.host, self.commit)
+
+    def releases(self) -> set[str]:
+        """The commits whose releases are on its disk."""
+        return set(self.host.run("ls /opt/d8-agent/releases").stdout.split())
+
+
+@pytest.fixture(scope="module")
+def idle_slaves(lab: Lab) -> Iterator[list[Slave]]:
+    """Slaves that a test has left as it found them: to build one takes longer than most of what is done to it."""
+    slaves: list[Slave] = []
+    yield slaves
+    for slave in slaves:
+        lab.remove(slave.host)
 
 
 @pytest.fixture
-def built(master: Master, bare_host: Host) -> str:
-    """A slave that runs the master's first commit; returns that commit."""
-    return build(master, bare_host)
+def slave(idle_slaves: list[Slave], lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slave]:
+    """A slave that runs its master's commit, as the one before did or a new one."""
+    if idle_slaves:
+        made = idle_slaves.pop()
+    else:
+        folder = tmp_path_factory.mktemp("master")
+        made = Slave(in_a_clone(folder, lab), lab.host("bare"))
+        build(made.master, made.host)
+    is_as_before = False
+    try:
+        assert made.rests_on_the_masters_commit()
+        yield made
+        is_as_before = made.rests_on_the_masters_commit()
+    finally:
+        if is_as_before:
+            idle_slaves.append(made)
+        else:
+            lab.remove(made.host)
 
 
 def build(master: Master, *hosts: Host) -> str:
@@ -42,7 +94,7 @@ def build(master: Master, *hosts: Host) -> str:
     if len(hosts) == 1:
         master.build(hosts[0])
     else:
-        master.json("build", *(host.address for host in hosts), "--yes")
+        master.json("build", *(host.address for host in hosts), "--yes", timeout_seconds=SECONDS_A_HOST * len(hosts))
     return git("-C", str(master.checkout), "rev-parse", "HEAD")
 
 
@@ -104,10 +156,11 @@ def goes_there_and_back(master: Master, host: Host, first: str) -> None:
     assert statuses(master)[host.address]["state"] == "other_commit"
 
 
-def test_a_slave_is_updated_and_rolled_back(master: Master, bare_host: Host, built: str) -> None:
-    goes_there_and_back(master, bare_host, built)
-    bare_host.reboot()
-    assert wait_until(lambda: statuses(master)[bare_host.address]["commit"] == built, 60, pause=1)
+def test_a_slave_is_updated_and_rolled_back(slave: Slave) -> None:
+    master, host, first = slave.master, slave.host, slave.commit
+    goes_there_and_back(master, host, first)
+    host.reboot()
+    assert wait_until(lambda: statuses(master)[host.address]["commit"] == first, 60, pause=1)
 
 
 def test_a_slave_without_root_is_updated_and_rolled_back(master: Master, lab: Lab) -> None:
@@ -152,9 +205,10 @@ EVERY = [(step, victim) for step, victims in STEPS.items() for victim in victims
 SEEDED = [(step, random.Random(f"{SEED}-{step}").choice(victims)) for step, victims in STEPS.items()]
 
 
-def kill_at(master: Master, host: Host, first: str, step: str, victim: str) -> None:
+def kill_at(slave: Slave, step: str, victim: str) -> None:
     """Begin an update and kill -9 the victim when the step begins: within the timeout a release of ours answers, the
     slave comes to rest by itself, and the next update brings it to the new one."""
+    master, host, first = slave.master, slave.host, slave.commit
     second = master.commit()
     command = master.start("update", "--all", "--yes")
     assert command.stderr is not None
@@ -197,18 +251,14 @@ def is_staged(host: Host) -> bool:
 
 
 @pytest.mark.parametrize(("step", "victim"), SEEDED)
-def test_one_process_killed_at_each_step_locks_nobody_out(
-    master: Master, bare_host: Host, built: str, step: str, victim: str
-) -> None:
-    kill_at(master, bare_host, built, step, victim)
+def test_one_process_killed_at_each_step_locks_nobody_out(slave: Slave, step: str, victim: str) -> None:
+    kill_at(slave, step, victim)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize(("step", "victim"), [case for case in EVERY if case not in SEEDED])
-def test_any_process_killed_at_any_step_locks_nobody_out(
-    master: Master, bare_host: Host, built: str, step: str, victim: str
-) -> None:
-    kill_at(master, bare_host, built, step, victim)
+def test_any_process_killed_at_any_step_locks_nobody_out(slave: Slave, step: str, victim: str) -> None:
+    kill_at(slave, step, victim)
 
 
 BROKEN = {
@@ -229,39 +279,59 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_bad_release_gives_way_to_the_one_before(master: Master, bare_host: Host, built: str, broken: str) -> None:
-    patient = Master(master.folder, master.address, {**master.extra, "D8_STABILISATION": "8"}, master.checkout)
+def test_a_bad_release_gives_way_to_the_one_before(slave: Slave, broken: str) -> None:
+    master, host, first, before = slave.master, slave.host, slave.commit, slave.releases()
+    patient = replace(master, extra={**master.extra, "D8_STABILISATION": "8"})
     path, text, reason = BROKEN[broken]
     commit_change(patient, path, text)
-    outcome = update(patient, bare_host.address, expect=1)[bare_host.address]
+    outcome = update(patient, host.address, expect=1)[host.address]
     assert outcome["state"] == "failed" and reason in f"{outcome['error']} {outcome['hint']}", outcome
-    assert wait_until(lambda: is_settled_on(master, bare_host, built), 2 * int(CONFIRM_SECONDS), pause=1)
-    assert wait_until(lambda: bare_host.run("ls /opt/d8-agent/releases").stdout.split() == [built], 30)
+    assert wait_until(lambda: is_settled_on(master, host, first), 2 * int(CONFIRM_SECONDS), pause=1)
+    assert wait_until(lambda: slave.releases() == before, 30)
     (master.checkout / path).write_text((master.checkout / path).read_text().removesuffix(text))
     git("-C", str(master.checkout), "add", path)
     good = master.commit()
-    assert update(master, "--all")[bare_host.address]["state"] == "updated"
-    assert running(master, bare_host) == good
+    assert update(master, "--all")[host.address]["state"] == "updated"
+    assert running(master, host) == good
 
 
-def test_what_another_fleet_has_signed_is_refused(master: Master, bare_host: Host, built: str) -> None:
+def test_what_another_fleet_has_signed_is_refused(slave: Slave) -> None:
+    master, host, first = slave.master, slave.host, slave.commit
     key = master.data / "pki" / "d8-releases.key"
     ours = key.read_bytes()
     key.unlink()
     master.commit()
-    outcome = update(master, "--all", expect=1)[bare_host.address]
+    outcome = update(master, "--all", expect=1)[host.address]
     assert "not signed by this slave's fleet" in outcome["error"], outcome
-    assert running(master, bare_host) == built
+    assert running(master, host) == first
     key.write_bytes(ours)
-    assert update(master, "--all")[bare_host.address]["state"] == "updated"
+    assert update(master, "--all")[host.address]["state"] == "updated"
 
 
-def test_a_full_disk_leaves_the_slave_as_it_was(master: Master, bare_host: Host, built: str) -> None:
+def test_a_full_disk_leaves_the_slave_as_it_was(slave: Slave) -> None:
+    master, host, first = slave.master, slave.host, slave.commit
     master.commit()
-    with bare_host.fill_disk("/opt/d8-agent/state", free_kib=2000):
-        assert update(master, "--all", expect=1)[bare_host.address]["state"] == "failed"
-        assert running(master, bare_host) == built
-    assert update(master, "--all")[bare_host.address]["state"] == "updated"
+    with host.fill_disk("/opt/d8-agent/state", free_kib=2000):
+        assert update(master, "--all", expect=1)[host.address]["state"] == "failed"
+        assert running(master, host) == first
+    assert update(master, "--all")[host.address]["state"] == "updated"
+
+
+def test_a_release_that_still_waits_for_its_worker_is_no_failure(slave: Slave) -> None:
+    master, host = slave.master, slave.host
+    accepted = f"""
+import json, sys
+sys.path.insert(0, "/opt/d8-agent/control")
+from slave_agent.activation.clock import boottime_seconds
+with open("/opt/d8-agent/state/update.json", "w") as stream:
+    json.dump({{"state": "preparing", "commit": "{"b" * 40}", "accepted_boottime_seconds": boottime_seconds()}}, stream)
+"""
+    host.run(["python3", "-I", "-c", accepted])
+    try:
+        code, document = master.curl(host, "/api/agent/releases", token=token_of(master, host))
+        assert (code, document["update"]["state"]) == (200, "preparing"), document
+    finally:
+        host.run(["rm", "-f", "/opt/d8-agent/state/update.json"])
 
 
 def wave(master: Master, lab: Lab, number: int, bad: int) -> None:
@@ -298,6 +368,7 @@ def test_ten_slaves_with_one_bad_host(master: Master, lab: Lab) -> None:
     wave(master, lab, 10, bad=4)
 
 
+@pytest.mark.full
 def test_a_bad_canary_goes_alone(master: Master, lab: Lab) -> None:
     hosts = [lab.host("bare") for _ in range(2)]
     try:

@@ -78,17 +78,16 @@ class Master:
 
     def run(self, *words: str, timeout_seconds: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        process = self.start(*words)
-        try:
-            stdout, stderr = process.communicate(timeout=timeout_seconds)
-        finally:
-            process.kill()
-            process.wait()
+        with self.start(*words) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=timeout_seconds)
+            finally:
+                process.kill()
         return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
-    def json(self, *words: str, expect: int = 0) -> Any:
+    def json(self, *words: str, expect: int = 0, timeout_seconds: float = 240) -> Any:
         """Run a command with --json and return the document; the exit code must be as expected."""
-        done = self.run(*words, "--json")
+        done = self.run(*words, "--json", timeout_seconds=timeout_seconds)
         assert done.returncode == expect, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 

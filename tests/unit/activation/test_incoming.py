@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,11 @@ from typing import Any
 import pytest
 
 from d8.fleet.release_signing import ReleaseSigner
-from slave_agent.activation import incoming
+from slave_agent.activation import incoming, update
+from slave_agent.activation.confirm import prune_releases
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
-from slave_agent.activation.files import write_json
+from slave_agent.activation.files import remove_tree, write_json
 from slave_agent.activation.incoming import (
     accept_update,
     incoming_folder,
@@ -29,18 +33,22 @@ from slave_agent.activation.incoming import (
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.manifest import PURPOSE
 from slave_agent.activation.record import Record, RecordStore
-from slave_agent.activation.states import CredentialKind, Phase, Scope
-from slave_agent.activation.update import _unpack
+from slave_agent.activation.states import CredentialKind, Phase, Scope, Speaker
+from slave_agent.activation.update import _unpack, work_on_update
 
 COMMIT, RUNNING = "b" * 40, "a" * 40
 PAYLOAD = b"a tar, as far as this is concerned"
 
 
 class Keeper:
-    """Only remembers what was to run apart."""
+    """Only remembers what was to run apart, and what it said last."""
 
     def __init__(self) -> None:
         self.detached: list[tuple[str, ...]] = []
+        self.last_words: list[str] = []
+
+    def last_lines(self, speaker: Speaker) -> list[str]:
+        return self.last_words if speaker is Speaker.UPDATE else []
 
     def detach(self, verb: str, *words: str) -> None:
         self.detached.append((verb, *words))
@@ -138,6 +146,100 @@ def test_a_worker_that_was_killed_is_told_as_a_failure(activation: Activation, m
     with activation.store.updating():  # somebody is at it
         assert (reported_update(activation) or {})["state"] == "preparing"
     assert (reported_update(activation) or {})["state"] == "failed"
+    activation.keeper.last_words += ["preparing", "killed by the OOM killer", "code=killed"]  # type: ignore[attr-defined]
+    assert "(preparing | killed by the OOM killer | code=killed)" in (reported_update(activation) or {})["reason"]
+    monkeypatch.setattr(incoming.clock, "boottime_seconds", lambda: 0.0)
+    assert "restarted" in (reported_update(activation) or {})["reason"]
+
+
+def test_a_worker_that_finds_nothing_to_work_on_says_so(activation: Activation) -> None:
+    accept_update(activation, send(activation))
+    remove_tree(incoming_folder(activation.layout))
+    with pytest.raises(ActivationError, match="no accepted release"):
+        work_on_update(activation)
+    assert "no accepted release" in (reported_update(activation) or {})["reason"]
+
+
+def test_a_failure_that_finds_no_room_to_be_written_down_is_told_once_there_is_some(
+    activation: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_update(activation, send(activation))
+
+    def write_where_there_is_room(path: Path, values: dict[str, Any]) -> None:
+        if incoming_folder(activation.layout).exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_json(path, values)
+
+    monkeypatch.setattr(update, "write_json", write_where_there_is_room)
+    (activation.layout.opt / "current").mkdir()
+    with pytest.raises(ActivationError, match="can't be used"):
+        work_on_update(activation)
+    assert (reported_update(activation) or {})["state"] == "failed"
+    assert not incoming_folder(activation.layout).exists()
+
+
+def test_a_worker_that_ends_while_it_is_asked_for_is_told_as_it_says(
+    activation: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_update(activation, send(activation))
+    later = incoming.clock.boottime_seconds() + 3600
+    monkeypatch.setattr(incoming.clock, "boottime_seconds", lambda: later)
+
+    def ends_meanwhile(_store: RecordStore) -> bool:
+        known = {**(update_state(activation.layout) or {}), "state": "failed", "reason": "no such thing"}
+        write_json(state_file(activation.layout), known)
+        return False
+
+    monkeypatch.setattr(RecordStore, "is_updating", ends_meanwhile)
+    assert (reported_update(activation) or {})["reason"] == "no such thing"
+
+
+def test_who_looks_whether_an_update_goes_on_is_in_no_workers_way(activation: Activation) -> None:
+    with activation.store.updating():
+        pass
+    lock = activation.store.path.with_name("update.lock")
+    with lock.open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.3, looking.close).start()
+        with activation.store.updating() as is_ours:
+            assert is_ours
+    with activation.store.updating(), activation.store.updating(tries=2) as second:
+        assert not second
+
+
+def test_a_release_in_preparation_is_not_removed_by_who_confirms_meanwhile(activation: Activation) -> None:
+    releases = activation.layout.opt / "releases"
+    for commit in (RUNNING, COMMIT, "c" * 40):
+        (releases / commit).mkdir(parents=True)
+    accept_update(activation, send(activation))
+    prune_releases(activation, activation.store.load())
+    assert {one.name for one in releases.iterdir()} == {RUNNING, COMMIT}
+    write_json(state_file(activation.layout), {**(update_state(activation.layout) or {}), "state": "failed"})
+    prune_releases(activation, activation.store.load())
+    assert [one.name for one in releases.iterdir()] == [RUNNING]
+
+
+@pytest.mark.parametrize("damage", ["no source", "half", "no tar"])
+def test_a_release_that_can_not_be_unpacked_says_so_and_leaves_nothing(activation: Activation, damage: str) -> None:
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:gz") as tar:
+        member = tarfile.TarInfo("slave_agent/noise")
+        member.size = 100_000
+        tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+    with tarfile.open(fileobj=outer, mode="w") as tar:
+        member = tarfile.TarInfo("source.tar.gz" if damage == "half" else "something.else")
+        member.size = 50_000
+        tar.addfile(member, io.BytesIO(inner.getvalue()))
+    payload = PAYLOAD if damage == "no tar" else outer.getvalue()
+    digest = hashlib.sha256(payload).hexdigest()
+    accept_update(activation, send(activation, payload, sha256=digest, size=len(payload)))
+    (activation.layout.opt / "current").mkdir()
+    with pytest.raises(ActivationError, match="can't be used"):
+        work_on_update(activation)
+    told = reported_update(activation) or {}
+    assert told["state"] == "failed" and "can't be used" in told["reason"] and "Free" not in told["hint"]
+    assert not incoming_folder(activation.layout).exists()
+    assert not activation.layout.release(COMMIT).exists()
 
 
 def test_a_recording_is_refused(activation: Activation) -> None:

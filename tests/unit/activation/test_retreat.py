@@ -18,7 +18,7 @@ from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record, RecordStore
 from slave_agent.activation.retreat import go_back, release_answers_again, return_to_bootstrap
 from slave_agent.activation.rollback import roll_back
-from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Scope
+from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Scope, Speaker
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -57,7 +57,7 @@ class Host:
     def has_agent(self) -> bool:
         return self.answer.mode is Mode.AGENT
 
-    def last_lines(self, *, staging: bool = False) -> list[str]:
+    def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
         return ["its last words"]
 
     def stop_bootstrap(self) -> None: ...
