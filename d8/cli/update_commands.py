@@ -36,17 +36,15 @@ def update(run: Run, names: tuple[str, ...], is_all: bool, max_failures: int, at
     from d8.actions.status import fleet_status
     from d8.actions.update import update_exit_code, update_slaves
     from d8.actions.versions import note_versions
-    from d8.menu.views.updates import draw_outcomes, teller
+    from d8.menu.views.updates import draw_outcomes, teller, update_question
 
     if bool(names) == is_all:
         raise UsageError("say which slaves, or --all", "start_d8.py update slave-192-168-4-25")
     registry = run.workplace.registry
     named = registry.slaves() if is_all else [registry.slave(name) for name in names]
     slaves = list({slave.slave_id: slave for slave in named}.values())
-    if slaves:
-        question = message("Update {count} slaves, {first} first?", count=len(slaves), first=slaves[0].slave_id)
-        if not run.confirmed(question):
-            raise Cancelled("Nothing was done.")
+    if slaves and not run.confirmed(update_question(slaves)):
+        raise Cancelled("Nothing was done.")
     outcomes = update_slaves(run.workplace, slaves, teller(run.error_screen), max_failures, at_once)
     note_versions(run.workplace, fleet_status(run.workplace, run.master_commit), run.master_commit)
     document = {"commit": run.master_commit, "slaves": [one.as_json() for one in outcomes]}

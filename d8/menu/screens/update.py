@@ -8,7 +8,7 @@ from d8.actions.versions import note_versions
 from d8.menu.conversation import Conversation
 from d8.menu.prompts import Choice
 from d8.menu.views.tables import draw_fleet, draw_no_slaves
-from d8.menu.views.updates import draw_outcomes, teller
+from d8.menu.views.updates import draw_outcomes, teller, update_question
 from d8.messages import message
 
 
@@ -25,12 +25,13 @@ def run(conversation: Conversation) -> None:
         if any(status.state is SlaveState.OK for status in statuses):
             screen.good(message("Every slave that answers runs the master's commit."))
         return
-    everybody = message("All {count} that run another commit", count=len(behind)).text(screen.translate)
-    lines = [Choice(1, everybody), *(Choice(index, slave.slave_id) for index, slave in enumerate(behind, start=2))]
-    chosen = conversation.choose(message("Update which?"), lines)
-    slaves = behind if chosen == 1 else [behind[chosen - 2]]
-    question = message("Update {count} slaves, {first} first?", count=len(slaves), first=slaves[0].slave_id)
-    if not conversation.prompts.confirm(question):
+    offered = {slave.slave_id: [slave] for slave in behind}
+    if len(behind) > 1:
+        everybody = message("All {count} that run another commit", count=len(behind)).text(screen.translate)
+        offered = {everybody: behind, **offered}
+    lines = [Choice(number, words) for number, words in enumerate(offered, start=1)]
+    slaves = list(offered.values())[conversation.choose(message("Update which?"), lines) - 1]
+    if not conversation.prompts.confirm(update_question(slaves)):
         screen.say(message("Nothing was done."))
         return
     draw_outcomes(screen, update_slaves(workplace, slaves, teller(screen)))

@@ -20,6 +20,13 @@ WORDS = {
 }
 
 
+def update_question(slaves: Sequence[Slave]) -> Message:
+    """Given the slaves to update, the canary first, return what the operator is asked before it."""
+    if len(slaves) == 1:
+        return message("Update {slave}?", slave=slaves[0].slave_id)
+    return message("Update {count} slaves, {first} first?", count=len(slaves), first=slaves[0].slave_id)
+
+
 def teller(screen: Screen) -> Callable[[Slave, Message], None]:
     """Given the screen, return what shows each step of each slave as a line; several threads may call it."""
     lock = threading.Lock()

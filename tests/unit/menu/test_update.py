@@ -18,6 +18,7 @@ from d8.errors import ExitCode, UsageError
 from d8.menu.conversation import BackToMenu, Conversation
 from d8.menu.screens import rollback, update
 from d8.menu.views.screen import Screen, make_console
+from d8.menu.views.updates import update_question
 from d8.messages import Message, message
 from d8.models import Slave
 from tests.support.fakes import COMMIT, ScriptedOperator, make_settings, make_slave
@@ -83,6 +84,14 @@ def test_one_of_them_alone(workplace: Workplace, monkeypatch: pytest.MonkeyPatch
     stage = Stage(workplace, monkeypatch, BEHIND, OK, BEHIND)
     stage.play(update, 3, True)
     assert stage.begun == [["slave-192-168-4-2"]]
+
+
+def test_the_only_one_is_offered_by_its_name(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(workplace, monkeypatch, OK, BEHIND)
+    with pytest.raises(AssertionError, match="2 is not on offer"):
+        stage.play(update, 2, True)
+    stage.play(update, 1, True)
+    assert stage.begun == [["slave-192-168-4-1"]]
 
 
 def test_a_no_and_the_way_back_change_nothing(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +160,9 @@ def test_all_or_names(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[st
     Stage(run.workplace, monkeypatch, BEHIND)
     with pytest.raises(UsageError):
         call(run, *words)
+
+
+def test_one_slave_is_asked_for_by_its_name_and_several_by_the_canary() -> None:
+    slaves = [make_slave(f"192.168.4.{index}", machine_id=str(index) * 32) for index in range(3)]
+    assert str(update_question(slaves[:1])) == f"Update {slaves[0].slave_id}?"
+    assert str(update_question(slaves)) == f"Update 3 slaves, {slaves[0].slave_id} first?"
