@@ -2,23 +2,31 @@
 # The rule `NOPASSWD: /bin/systemctl` that older instructions gave the agent: found, explained, replaced. Sourced.
 
 SUDOERS_RULE='NOPASSWD:[[:space:]]*\(/usr\)\{0,1\}/bin/systemctl[[:space:]]*$'
-SUDOERS_ANY='NOPASSWD:.*/bin/systemctl'
 
-rules_in_files() { # pattern: "file" of each that has such a rule, comments left out
-    for file in /etc/sudoers /etc/sudoers.d/*; do
-        [ -f "$file" ] || continue
-        if grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -q "$1"; then
-            printf '%s\n' "$file"
-        fi
+files_with_rules() { # those that the agent's own rules of what is root find, aliases and includes followed
+    "$PYTHON" -I -B -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from slave_agent.privileged.sudoers_files import sudoers_finding
+print(*sudoers_finding()["files"], sep="\n")' "$ROOT" 2>/dev/null
+}
+
+lines_without_comments() { # file
+    grep -v '^[[:space:]]*#' "$1" 2>/dev/null
+}
+
+replaceable_files() { # those of $found that have the older instructions' rule on a line of its own
+    printf '%s\n' "$found" | while read -r file; do
+        if lines_without_comments "$file" | grep -q "$SUDOERS_RULE"; then printf '%s\n' "$file"; fi
     done
 }
 
 look_at_sudoers() { # explains what it finds; replaces it where it may
-    found=$(rules_in_files "$SUDOERS_ANY")
-    [ -n "$found" ] || return 0
+    found=$(files_with_rules) && [ -n "$found" ] || return 0
     step 'sudo rules for systemctl were found' 'Se han encontrado reglas de sudo para systemctl'
     printf '%s\n' "$found" | while read -r file; do
-        printf '  %s: %s\n' "$file" "$(grep -v '^[[:space:]]*#' "$file" | grep -m 1 "$SUDOERS_ANY")" || :
+        rule=$(lines_without_comments "$file" | grep -m 1 -e systemctl -e NOPASSWD) || rule='...'
+        printf '  %s: %s\n' "$file" "$rule"
     done
     say 'Such a rule is root for everybody who may use it: "sudo systemctl edit" writes a unit that runs anything as root,
 "sudo systemctl link" takes one from any folder, and the pager of "sudo systemctl status" opens a shell (!sh).
@@ -27,7 +35,7 @@ The agent needs none: it asks the root helper, which knows fixed verbs alone.' \
 «sudo systemctl link» la toma de cualquier carpeta, y el paginador de «sudo systemctl status» abre una shell (!sh).
 El agente no necesita ninguna: pide las cosas al ayudante de root, que solo sabe unas acciones fijas.'
     [ "${1:-}" = replace ] || return 0
-    replaceable=$(rules_in_files "$SUDOERS_RULE")
+    replaceable=$(replaceable_files)
     if [ -z "$replaceable" ]; then
         say 'It is part of a longer rule: take systemctl out of it by hand, with visudo.' \
             'Es parte de una regla más larga: quite systemctl de ella a mano, con visudo.'

@@ -254,6 +254,20 @@ def test_the_sudoers_rule_is_explained_and_replaced(deployed: Deployment) -> Non
     assert deployed.runs(FIRST)
 
 
+def test_a_sudoers_rule_through_an_alias_is_named_and_a_harmless_one_is_not(deployed: Deployment) -> None:
+    host = deployed.host
+    fixed = b"pi ALL=(root) NOPASSWD: /bin/systemctl restart shop.service\n"
+    host.push(fixed, "/etc/sudoers.d/fixed", owner="root", mode=0o440)
+    assert "sudo rules" not in deployed.run("--status").stdout
+    alias = b"Cmnd_Alias UNITS = /usr/bin/systemctl\npi ALL=(root) NOPASSWD: UNITS\n"
+    host.push(alias, "/etc/sudoers.d/alias", owner="root", mode=0o440)
+    told = deployed.run("--yes").stdout
+    assert "/etc/sudoers.d/alias: Cmnd_Alias UNITS" in told and "/etc/sudoers.d/fixed" not in told
+    assert "by hand, with visudo" in told
+    assert host.run("cat /etc/sudoers.d/alias").stdout == alias.decode()
+    assert host.run(f"find {deployed.folder} -name __pycache__ -user root").stdout == ""
+
+
 def test_broken_sudoers_files_are_left_alone(deployed: Deployment) -> None:
     host = deployed.host
     host.push(RULE.encode(), "/etc/sudoers.d/siax-agent", owner="root", mode=0o440)
