@@ -97,7 +97,9 @@ def check_settings(settings: Settings) -> list[Check]:
     """Settings that work but deserve a thought."""
     warnings = settings_warnings(settings)
     if not warnings:
-        return [Check(message("Settings"), OK, message("read from {path}", path=settings.env_file))]
+        if settings.env_file.exists():
+            return [Check(message("Settings"), OK, message("read from {path}", path=settings.env_file))]
+        return [Check(message("Settings"), OK, message("the defaults: there is no {path}", path=settings.env_file))]
     fix = message("Change it in {path}.", path=settings.env_file)
     return [Check(message("Settings"), WARNING, warning, fix) for warning in warnings]
 

@@ -72,7 +72,7 @@ def parse_hosts(hosts: Iterable[NamedHost], default_port: int) -> Hosts:
             problems=problems,
         )
     if not addresses:
-        raise UsageError("no host was named", "start_d8.py build 192.168.4.25, or --from FILE with one host a line.")
+        raise UsageError("no host was named", "192.168.4.25 or pi.local, say. `build --from FILE` reads one a line.")
     return Hosts(tuple(dict.fromkeys(addresses)), repeated(addresses))
 
 

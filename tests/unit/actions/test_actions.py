@@ -149,6 +149,14 @@ class TestDoctor:
         check = doctor.check_modes(settings)
         assert check.state is CheckState.FAILED and str(check.fix) == f"Close them: chmod go-rwx {settings.data_dir}"
 
+    def test_settings_are_not_said_to_be_read_from_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        settings = make_settings(tmp_path)
+        [check] = doctor.check_settings(settings)
+        assert str(check.outcome) == f"the defaults: there is no {settings.env_file}"
+        settings.env_file.write_text("")
+        [check] = doctor.check_settings(settings)
+        assert str(check.outcome) == f"read from {settings.env_file}"
+
     def test_their_command_is_quoted_for_the_shell(self, tmp_path: Path) -> None:
         (tmp_path / "my fleet").mkdir()
         settings = make_settings(tmp_path / "my fleet")
