@@ -45,17 +45,19 @@ def _text(value: str) -> None:
         raise ValidationError(f"must be 1 to {LONGEST_TEXT} characters without control characters")
 
 
-_LINES = f"must be 0 to {MOST_LINES}"
+def _lines(fewest: int) -> fields.Integer:
+    said = f"must be {fewest} to {MOST_LINES}"
+    return fields.Integer(
+        load_default=DEFAULT_LINES,
+        validate=validate.Range(fewest, MOST_LINES, error=said),
+        error_messages={"invalid": said},
+    )
 
 
 class LogStreamForm(Form):
     """The query of WS /logs/NAME. A cursor continues after its entry, whatever `lines` and `since` say."""
 
-    lines = fields.Integer(
-        load_default=DEFAULT_LINES,
-        validate=validate.Range(0, MOST_LINES, error=_LINES),
-        error_messages={"invalid": _LINES},
-    )
+    lines = _lines(0)
     priority = fields.String(validate=_priority)
     grep = fields.String(validate=_text)
     since = fields.String(validate=_moment)
@@ -65,6 +67,7 @@ class LogStreamForm(Form):
 class LogPageForm(LogStreamForm):
     """The query of GET /api/apps/NAME/logs."""
 
+    lines = _lines(1)
     until = fields.String(validate=_moment)
     before = fields.String(validate=_cursor)
     format = fields.String(validate=validate.OneOf(["json", "text"], error="must be json or text"))
@@ -82,8 +85,6 @@ def page_request(query: str, now: datetime) -> tuple[LogRequest, bool | None]:
     values = checked(LogPageForm(), _parameters(query))
     if "cursor" in values and "before" in values:
         raise HttpProblem(422, "cursor and before exclude each other", "Send one of them.")
-    if not values["lines"]:
-        raise HttpProblem(422, f"lines must be 1 to {MOST_LINES}", "Mend it and send the request again.")
     return _request(values, now), (values["format"] == "text" if "format" in values else None)
 
 
