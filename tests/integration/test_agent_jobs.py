@@ -126,7 +126,7 @@ def test_waiting_holds_nothing_up(agent: RunningAgent) -> None:
     """Far more clients wait than Flask has threads; it answers all the same."""
     where = agent.execute("sleep 33", wait=False).headers["Location"]
     with ThreadPoolExecutor(60) as pool:
-        polls = [pool.submit(agent.get, f"{where}?wait=8") for _ in range(40)]
+        polls = [pool.submit(agent.get, f"{where}?wait=20") for _ in range(40)]
         waits = [pool.submit(agent.execute, "sleep 33", id=where.rpartition("/")[2]) for _ in range(20)]
         time.sleep(1.5)
         for path in ("/api/health", "/api/version", "/api/system"):

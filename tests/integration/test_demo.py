@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from d8.actions.leftovers import end_processes_of, processes_of
+from tests.support.handover import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO_SECONDS = 240
@@ -86,6 +87,8 @@ def test_a_kept_slave_answers_until_it_is_removed(operator: Operator) -> None:
     environment = {**os.environ, "D8_DATA_DIR": f"{document['folder']}/master", "D8_ENV_FILE": "/nonexistent"}
     command = [sys.executable, PROJECT / "start_d8.py", "remove", document["build"]["slave_id"], "--yes"]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    agent = Path(document["folder"], "home/.local/share/d8-agent")
+    assert wait_until(lambda: not agent.exists(), 30), "the slave removes itself after its last answer"
     shutil.rmtree(document["folder"])
     operator.assert_nothing_is_left()
 

@@ -293,7 +293,9 @@ def assert_readable(terminal: Terminal) -> None:
     assert all(len(line) <= COLUMNS for line in shown.splitlines())
 
 
-@pytest.mark.parametrize(("terminal", "language"), [("es", "es"), ("en", "en")], indirect=["terminal"])
+@pytest.mark.parametrize(
+    ("terminal", "language"), [pytest.param("es", "es", marks=pytest.mark.full), ("en", "en")], indirect=["terminal"]
+)
 def test_options_two_to_five(terminal: Terminal, language: str, fleet: Fleet):
     words = WORDS[language]
 

@@ -125,6 +125,7 @@ def test_a_host_reached_as_root_without_sudo(master: Master, root_host: Host):
     assert (system["activation"]["scope"], system["agent"]["user"]) == ("system", "d8-agent")
 
 
+@pytest.mark.full
 def test_without_tls_a_slave_is_built_and_rebuilt(master: Master, bare_host: Host):
     plain = replace(master, extra={"D8_TLS": "off"}).in_a_clone()
     plain.bring_bootstrap(bare_host)

@@ -69,6 +69,7 @@ def test_killed_while_the_port_changes_hands(master: Master, bare_host: Host):
     resume(master, bare_host)
 
 
+@pytest.mark.full
 def test_the_slave_is_rebooted_while_the_master_is_dead(master: Master, bare_host: Host):
     master.bring_bootstrap(bare_host)
     kill_when(master, bare_host, is_installing, *BUILD)
