@@ -9,7 +9,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dotenv.parser import Binding, parse_stream
@@ -36,6 +36,11 @@ def guessed_kind(script: str) -> AppKind | None:
     if MODULE.fullmatch(script):
         return AppKind.MODULE if "." in script else AppKind.NPM
     return None
+
+
+def guessed_folder(script: str) -> str | None:
+    """Given a script as an operator names it, return the folder that its app probably runs in: the script's own."""
+    return str(PurePosixPath(script).parent) if script.startswith("/") else None
 
 
 def parse_script(kind: AppKind, script: str) -> str:

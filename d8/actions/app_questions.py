@@ -6,11 +6,11 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from d8.actions.app_form import (
     VARIABLE,
+    guessed_folder,
     guessed_kind,
     parse_cpu,
     parse_memory,
@@ -90,8 +90,7 @@ def _script(text: str, _answers: Answers) -> str:
 
 
 def _folder(answers: Answers) -> str:
-    script = answers.typed.get("script", "")
-    return str(PurePosixPath(script).parent) if script.startswith("/") else f"/home/{answers.typed.get('user', '')}/"
+    return guessed_folder(answers.typed.get("script", "")) or f"/home/{answers.typed.get('user', '')}/"
 
 
 def _port(text: str, _answers: Answers) -> int | None:

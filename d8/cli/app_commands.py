@@ -119,7 +119,9 @@ DESCRIPTION: tuple[Callable[[Any], Any], ...] = (
     help="A file (node, python), a script of package.json (npm), a module, MODULE:ATTRIBUTE (fastapi).",
 )
 @click.option("--user", required=True, metavar="USER", help="The user of the slave that it runs as.")
-@click.option("--working-dir", required=True, metavar="FOLDER", help="The folder on the slave that it runs in.")
+@click.option(
+    "--working-dir", metavar="FOLDER", help="The folder on the slave that it runs in; a script file's own unless told."
+)
 @click.option("--restart", type=click.Choice(RESTARTS), help="When systemd starts it again; on-failure unless told.")
 @described
 @common

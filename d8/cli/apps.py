@@ -7,7 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from d8.actions.app_form import collected, environment_of, guessed_kind, parse_cpu, parse_memory, parse_script
+from d8.actions.app_form import (
+    collected,
+    environment_of,
+    guessed_folder,
+    guessed_kind,
+    parse_cpu,
+    parse_memory,
+    parse_script,
+)
 from d8.actions.apps import control_app, edit_app, list_apps, register_app, remove_app, show_app
 from d8.actions.logs import FollowedItem, LinkBack, LinkLost, follow_logs, read_logs
 from d8.actions.watch import watch_apps
@@ -82,7 +90,12 @@ def answer_register(run: Run, slave: str, options: dict[str, Any]) -> ExitCode:
         raise UsageError(
             "'{script}' does not tell the kind of the app", "Add --kind: {kinds}.", script=script, kinds=kinds
         )
-    document = {"name": options["name"], "kind": kind.value, **_fields(options, kind)}
+    folder = options["working_dir"] or guessed_folder(script)
+    if folder is None:
+        raise UsageError(
+            "'{script}' does not tell the folder that the app runs in", "Add --working-dir FOLDER.", script=script
+        )
+    document = {"name": options["name"], "kind": kind.value, **_fields({**options, "working_dir": folder}, kind)}
     result = register_app(run.workplace, slave, document)
     run.answer(result.as_json(), lambda screen: draw_registered(screen, result))
     return ExitCode.DONE

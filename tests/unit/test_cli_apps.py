@@ -96,6 +96,15 @@ def test_register_sends_what_was_said(running: Running, capsys: Capture, tmp_pat
     }
 
 
+def test_a_script_file_tells_its_folder_and_a_module_does_not(running: Running, capsys: Capture) -> None:
+    words = ["app", SLAVE, "register", "--name", "api", "--user", "pi", "--script"]
+    ask(capsys, *words, "/srv/shop/server.js")
+    [asked] = running.agent.asked("/api/apps/register")
+    assert asked.body["working_dir"] == "/srv/shop"
+    refused = ask(capsys, *words, "main:app", expect=ExitCode.WRONG_USAGE)
+    assert "folder" in refused["error"] and "--working-dir" in refused["hint"]
+
+
 def test_edit_sends_only_what_changes(running: Running, capsys: Capture) -> None:
     words = ["--env", "A=1", "--unset", "B", "--restart-policy", "always", "--restart", "--dry-run"]
     document = ask(capsys, "app", SLAVE, "edit", "shop", *words)
