@@ -48,7 +48,9 @@ class HelperClient:
                 return self._answer(self._exchange(line, answer_seconds))
             except (ConnectionResetError, BrokenPipeError, BlockingIOError) as error:  # it was not read by anybody
                 if self._clock() >= deadline:
-                    raise PrivilegeUnavailable("root's helper has too many callers", "Try again.") from error
+                    raise PrivilegeUnavailable(
+                        "root's helper hangs up: too many callers, or it fails", _LOOK
+                    ) from error
                 self._sleep(_AGAIN_SECONDS)
 
     def _exchange(self, line: bytes, answer_seconds: float) -> bytes:

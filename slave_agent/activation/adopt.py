@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from slave_agent.activation import units
+from slave_agent.activation.charge import unit_values
 from slave_agent.activation.context import Activation, open_activation
 from slave_agent.activation.files import point_link, read_json, write_json
-from slave_agent.activation.install import unit_values
 from slave_agent.activation.record import Record
 from slave_agent.activation.states import Mode, Phase, Scope
 from slave_agent.activation.swap import stop_plain_bootstrap

@@ -13,6 +13,7 @@ from typing import Any
 
 from slave_agent.activation import facts
 from slave_agent.activation.adopt import adopt
+from slave_agent.activation.charge import take_charge
 from slave_agent.activation.commands import Commands
 from slave_agent.activation.confirm import confirm
 from slave_agent.activation.container_keeper import keep_container
@@ -45,6 +46,7 @@ VERBS = (
         "handover",
         "swap",
         "prove",
+        "take-charge",
         "confirm",
         "return-to-bootstrap",
         "rollback",
@@ -64,7 +66,7 @@ def main(home: Path, arguments: Sequence[str]) -> int:
         os.umask(0o022)
         if options.verb == "container":
             return keep_container(open_activation(_scope_of(opt), opt).layout, home, options.listen)
-        result = run_verb(opt, options)
+        result = run_verb(opt, home, options)
     except ActivationError as problem:
         return _print({"error": problem.message, "hint": problem.hint}, 1)
     except OSError as problem:
@@ -72,8 +74,8 @@ def main(home: Path, arguments: Sequence[str]) -> int:
     return _print(result, 0)
 
 
-def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Run the verb on the installation below `opt`. Raises ActivationError."""
+def run_verb(opt: Path, home: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run the verb on the installation below `opt`, by the code in `home`. Raises ActivationError."""
     if options.verb == "probe":
         return probe(Commands())
     if options.verb == "install":
@@ -81,6 +83,8 @@ def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
     if options.verb == "prepare":
         return prepare(opt, parse_preparation(sys.stdin.read()), Commands())
     activation = open_activation(_scope_of(opt), opt)
+    if options.verb == "take-charge":
+        return take_charge(activation, home)
     if options.verb in ENDS_ITS_CALLER and not options.wait:
         return _detached(activation, options)
     return _call(activation, options)
@@ -88,7 +92,7 @@ def run_verb(opt: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def _call(activation: Activation, options: argparse.Namespace) -> dict[str, Any]:
     if options.verb == "guard":
-        return look_forever(activation) if options.loop else look_once(activation)
+        return look_forever(activation) if options.loop else look_once(activation, acts=not options.dry_run)
     if options.verb == "update":
         return work_on_update(activation) if options.wait else accept_update(activation, options.file or "")
     if options.verb == "rescue":
@@ -174,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
     parser.add_argument("--stabilisation", type=float, default=8.0, metavar="SECONDS", help="prove: stay up so long")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")
+    parser.add_argument("--dry-run", action="store_true", help="guard: look and decide, and do nothing")
     parser.add_argument("--settings", help="container: the release has its own, this is for its keeper's likes")
     parser.add_argument("--listen", metavar="HOST:PORT", help="container: a trial on this address")
     return parser

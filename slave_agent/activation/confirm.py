@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from slave_agent.activation import bootstrap_copy
-from slave_agent.activation.containers import prune_images
+from slave_agent.activation.charge import keep_in_charge, put_in_charge
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
-from slave_agent.activation.files import remove_tree
-from slave_agent.activation.incoming import commit_in_preparation
+from slave_agent.activation.pruning import prune_releases
 from slave_agent.activation.record import Record
-from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Scope
+from slave_agent.activation.retreat import go_back
+from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase
 
 
 def confirm(activation: Activation) -> dict[str, Any]:
@@ -19,6 +19,8 @@ def confirm(activation: Activation) -> dict[str, Any]:
     record = activation.store.load()
     if record.phase in (Phase.INSTALLED, Phase.STAGED) and record.falls_back_to is Fallback.RELEASE:
         return {"confirmed": True, "commit": record.confirmed_commit}  # the one that runs is; another waits beside it
+    if record.phase.awaits_confirmation:
+        _take_charge_or_go_back(activation, record)
     if record.phase is not Phase.CONFIRMED:
         previous = record.confirmed_commit if record.confirmed_commit != record.commit else record.previous_commit
         advanced = activation.store.advance(
@@ -38,10 +40,20 @@ def confirm(activation: Activation) -> dict[str, Any]:
     return {"confirmed": True, "commit": record.commit}
 
 
+def _take_charge_or_go_back(activation: Activation, record: Record) -> None:
+    """What the agent needs beside itself, guard and root's helper, is as unproved as it was. Raises ActivationError."""
+    try:
+        put_in_charge(activation, record.commit)
+    except ActivationError as error:
+        go_back(activation, [Phase.HANDING_OVER, Phase.HANDED_OVER], error.message)
+        raise
+
+
 def finish_confirm(activation: Activation, record: Record) -> None:
     """Do what follows from a recorded confirmation; the guard repeats it if it was interrupted, and goes last."""
     with activation.store.finishing():
         activation.keeper.boot_into(Mode.AGENT)
+        keep_in_charge(activation, record)
         bootstrap_copy.adopt_rescue(activation.layout, record)
         bootstrap_copy.remove_installer_secrets(record)
         activation.store.update(bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
@@ -49,19 +61,3 @@ def finish_confirm(activation: Activation, record: Record) -> None:
         prune_releases(activation, record)
         bootstrap_copy.clear_work(activation.layout, record)
         activation.keeper.disarm_guard()
-
-
-def prune_releases(activation: Activation, record: Record) -> None:
-    """Given what is confirmed, keep it, the release before it and one that is being prepared; the others go."""
-    coming = commit_in_preparation(activation)
-    kept = {record.commit, record.previous_commit, coming}
-    for release in (activation.layout.opt / "releases").iterdir():
-        if release.name not in kept:
-            remove_tree(release)
-    if activation.layout.scope is Scope.SYSTEM:
-        prune_images(activation.runner, [coming, *(commit for commit in kept if _has_image(activation, commit))])
-
-
-def _has_image(activation: Activation, commit: str | None) -> bool:
-    """Whether a release needs its image: one that was built in another way since has left it behind."""
-    return commit is not None and (activation.layout.release(commit) / "image").exists()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from slave_agent.activation import agent_user, apps, bootstrap_copy, clock, units
+from slave_agent.activation.charge import check_guard, commit_in_charge, switch_code, units_of
 from slave_agent.activation.context import Activation, owner_of
 from slave_agent.activation.credentials import write_agent_credentials
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.facts import gather_facts
-from slave_agent.activation.files import Owner, give_tree, make_folder, point_link, remove_tree, write_file, write_json
+from slave_agent.activation.files import Owner, give_tree, make_folder, point_link, write_file, write_json
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.persistence import persistence_command
 from slave_agent.activation.plain_keeper import cron_lines
@@ -20,8 +19,6 @@ from slave_agent.activation.record import Record
 from slave_agent.activation.runtime import launcher_of, missing_from, runtime_of, write_launcher
 from slave_agent.activation.settings import BootstrapSource, InstallSettings
 from slave_agent.activation.states import CredentialKind, Fallback, Mode, Phase, Runtime, Scope
-
-CODE = ("__init__.py", "activation", "privileged", "systemd")
 
 UNFINISHED_SECONDS = 600.0  # so long a release that nobody goes on with stays beside another one, or beside nothing
 
@@ -41,12 +38,16 @@ def install(activation: Activation, settings: InstallSettings) -> dict[str, Any]
         )
     owner = agent_user.ensure_agent_user(activation.runner) if layout.scope is Scope.SYSTEM else None
     record = _record(activation, settings, before)
-    _copy_control(layout, settings.release)
-    _lay_out_release(layout, settings, owner, record.persistence_command)
+    is_only_tried = record.falls_back_to is Fallback.RELEASE and commit_in_charge(layout) is not None
+    if not is_only_tried:
+        switch_code(layout, settings.release)
+    _lay_out_release(layout, settings, owner, record)
     apps.write_app_users(layout, settings.bootstrap.user if settings.bootstrap else None, settings.app_users)
     bootstrap_copy.install_bootstrap(layout, settings)
     activation.store.save(record)
-    activation.keeper.place(_units(layout, record))
+    if not is_only_tried:
+        check_guard(activation, layout.control)
+        activation.keeper.place(units_of(layout, record, settings.release))
     if record.confirmed_commit is None and record.has_bootstrap:
         activation.keeper.boot_into(Mode.BOOTSTRAP)
     activation.keeper.arm_guard()
@@ -184,52 +185,16 @@ def _record_of_build(
     return replace(fresh, confirmed_commit=before.confirmed_commit, previous_commit=before.previous_commit)
 
 
-def _units(layout: Layout, record: Record) -> dict[str, str]:
-    if not layout.scope.has_systemd:
-        return {}
-    return units.render_units(layout, unit_values(record), runtime_of(layout.release(record.commit)))
-
-
-def unit_values(record: Record) -> units.UnitValues:
-    """Return what the units need to know of an installation."""
-    return units.UnitValues(
-        port=record.port,
-        bind=record.bind,
-        bootstrap_user=record.bootstrap_user,
-        bootstrap_home=bootstrap_copy.home_of(record.bootstrap_user) if record.bootstrap_user else Path("/"),
-        guard_period_seconds=units.guard_period_seconds(record.confirm_timeout_seconds),
-    )
-
-
-def _copy_control(layout: Layout, release: Path) -> None:
-    """Copy this code to where guard, swap and helper run it from, so that they outlive any release."""
-    copies = layout.opt / "controls"
-    copy = copies / f"{release.name}-{clock.boottime_seconds():.3f}"
-    make_folder(copy / "slave_agent")
-    for name in CODE:
-        source = release / "slave_agent" / name
-        if source.is_dir():
-            shutil.copytree(source, copy / "slave_agent" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, copy / "slave_agent" / name)
-    shutil.copy2(release / "slave_agent/activation/d8-activate", copy / "d8-activate")
-    shutil.copy2(release / "slave_agent/privileged/d8-helper", copy / "d8-helper")
-    if layout.scope is Scope.SYSTEM:
-        give_tree(copy, Owner(0, 0))
-    kept = {copy, layout.control.resolve()}  # helper and guard may be running from the one before at this moment
-    point_link(layout.control, copy)
-    for other in copies.iterdir():
-        if other not in kept:
-            remove_tree(other)
-
-
-def _lay_out_release(layout: Layout, settings: InstallSettings, owner: Owner | None, command: str | None) -> None:
+def _lay_out_release(layout: Layout, settings: InstallSettings, owner: Owner | None, record: Record) -> None:
     make_folder(layout.etc, 0o755)
     make_folder(layout.var, 0o700, owner)
     _write_launchers(layout)
     if layout.scope is Scope.SYSTEM:
         give_tree(settings.release, Owner(0, 0))
-    write_json(settings.release / "agent.json", agent_settings(layout, settings, command), 0o640, _readable_by(owner))
+    known = agent_settings(layout, settings, record.persistence_command)
+    write_json(settings.release / "agent.json", known, 0o640, _readable_by(owner))
+    if layout.scope.has_systemd:  # a release brings its unit, as it brings its launcher and its settings
+        write_file(settings.release / units.AGENT, units_of(layout, record, settings.release)[units.AGENT])
     if settings.release_key is not None:  # who builds the slave anew is who updates it
         write_file(layout.release_key, settings.release_key + "\n", 0o644)
     if not layout.current.is_symlink():

@@ -19,13 +19,14 @@ LONGEST_LOOK_SECONDS = 3.0
 LONGEST_PERIOD_SECONDS = 10.0
 
 
-def look_once(activation: Activation) -> dict[str, Any]:
-    """See who answers, decide, act; return what was seen and done."""
+def look_once(activation: Activation, *, acts: bool = True) -> dict[str, Any]:
+    """See who answers, decide, act if that is wanted; return what was seen and decided."""
     record = activation.store.load()
     timeout_seconds = min(LONGEST_LOOK_SECONDS, guard_period_seconds(record.confirm_timeout_seconds))
     answer = activation.look(record, timeout_seconds)
     action = decide(_situation(activation, record, answer))
-    _act(activation, record, action, answer)
+    if acts:
+        _act(activation, record, action, answer)
     return {"answering": answer.mode.value, "phase": record.phase.value, "action": action.value}
 
 

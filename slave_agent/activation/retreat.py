@@ -6,12 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from slave_agent.activation import clock
-from slave_agent.activation.confirm import prune_releases
+from slave_agent.activation.charge import keep_in_charge
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import point_link
 from slave_agent.activation.patience import wait_for_answer
 from slave_agent.activation.probe import Answer
+from slave_agent.activation.pruning import prune_releases
 from slave_agent.activation.record import Record
 from slave_agent.activation.runtime import launcher_of
 from slave_agent.activation.states import Fallback, Mode, Phase
@@ -150,5 +151,6 @@ def _settle(activation: Activation) -> None:
     )
     if settled is not None:
         activation.keeper.boot_into(Mode.AGENT)
+        keep_in_charge(activation, settled)
         prune_releases(activation, settled)
         activation.keeper.disarm_guard()

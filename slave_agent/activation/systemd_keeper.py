@@ -167,9 +167,12 @@ class SystemdKeeper:
         return (self.layout.units / units.BOOTSTRAP).exists()
 
     def _fit_agent_unit(self) -> None:
-        """The release that comes next, or back, may run in something else than the one before."""
-        runtime = runtime_of(self.layout.current.resolve())
-        text = units.render_agent_unit(self.layout, runtime, self._has_bootstrap())
+        """The release that comes next, or back, brings its unit; one that does not fit any more is rendered anew."""
+        release = self.layout.current.resolve()
+        brought = release / units.AGENT
+        text = brought.read_text(encoding="utf-8") if brought.exists() else ""
+        if not text or (units.BOOTSTRAP in text) is not self._has_bootstrap():
+            text = units.render_agent_unit(self.layout, runtime_of(release), self._has_bootstrap())
         unit = self.layout.units / units.AGENT
         if not unit.exists() or unit.read_text(encoding="utf-8") != text:
             write_file(unit, text)

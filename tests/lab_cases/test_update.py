@@ -262,6 +262,16 @@ def test_any_process_killed_at_any_step_locks_nobody_out(slave: Slave, step: str
 
 
 BROKEN = {
+    "breaks root's helper": (
+        "slave_agent/privileged/helper.py",
+        "\nraise SystemExit\n",
+        "helper of the release does not",
+    ),
+    "breaks the guard": (
+        "slave_agent/activation/guard.py",
+        "\n\ndef decide(seen: Situation) -> GuardAction:\n    raise ValueError(seen)\n",
+        "guard of the release does not work",
+    ),
     "does not start": ("slave_agent/settings.py", "\nraise SystemExit('no such thing')\n", "no such thing"),
     "dies after five seconds": (
         "slave_agent/server.py",

@@ -18,7 +18,6 @@ import pytest
 
 from d8.fleet.release_signing import ReleaseSigner
 from slave_agent.activation import incoming, update
-from slave_agent.activation.confirm import prune_releases
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree, write_json
@@ -32,6 +31,7 @@ from slave_agent.activation.incoming import (
 )
 from slave_agent.activation.layout import Layout
 from slave_agent.activation.manifest import PURPOSE
+from slave_agent.activation.pruning import prune_releases
 from slave_agent.activation.record import Record, RecordStore
 from slave_agent.activation.states import CredentialKind, Phase, Scope, Speaker
 from slave_agent.activation.update import _unpack, work_on_update

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from slave_agent.activation import rollback
+from slave_agent.activation.charge import commit_in_charge
 from slave_agent.activation.commands import Finished
 from slave_agent.activation.confirm import confirm
 from slave_agent.activation.context import Activation
@@ -66,6 +68,29 @@ class Host:
     def disarm_guard(self) -> None: ...
 
 
+@dataclass
+class Charge:
+    """What a release's own code answers when it is to take charge: it does, unless it is broken."""
+
+    layout: Layout
+    broken: set[str] = field(default_factory=set)
+
+    def run(self, argv: list[str], **_: object) -> Finished:
+        assert argv[3:] == ["take-charge"]
+        commit = Path(argv[2]).parent.name
+        if commit in self.broken:
+            return Finished((), 1, json.dumps({"error": "its guard is broken"}), "")
+        in_charge(self.layout, commit)
+        return Finished((), 0, json.dumps({"in_charge": commit}), "")
+
+
+def in_charge(layout: Layout, commit: str) -> None:
+    copy = layout.opt / "controls" / f"{commit}-1.000"
+    copy.mkdir(parents=True, exist_ok=True)
+    (copy / "d8-activate").touch()
+    point_link(layout.control, copy)
+
+
 class OnPaper(Activation):
     """Looks at the host above instead of at a port."""
 
@@ -84,6 +109,7 @@ def activation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnPaper:
         (layout.release(commit) / "agent").touch()
     layout.state.mkdir()
     point_link(layout.current, layout.release(NEW))
+    in_charge(layout, OLD)
     monkeypatch.setattr("slave_agent.activation.swap.stop_plain_bootstrap", lambda *_: None)
     monkeypatch.setattr("slave_agent.activation.retreat.PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr("slave_agent.activation.swap.AGENT_PATIENCE_SECONDS", 0.0)
@@ -105,12 +131,17 @@ def activation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnPaper:
             falls_back_to=Fallback.RELEASE,
         )
     )
-    return OnPaper(layout, store, Host(layout), None, lambda _seconds: None)  # type: ignore[arg-type]
+    return OnPaper(layout, store, Host(layout), Charge(layout), lambda _seconds: None)  # type: ignore[arg-type]
 
 
 def host_of(activation: Activation) -> Host:
     assert isinstance(activation.keeper, Host)
     return activation.keeper
+
+
+def charge_of(activation: Activation) -> Charge:
+    assert isinstance(activation.runner, Charge)
+    return activation.runner
 
 
 def change(activation: Activation, **changes: object) -> None:
@@ -133,6 +164,38 @@ def test_a_release_that_answers_already_is_not_disturbed(activation: OnPaper) ->
     assert go_back(activation, [Phase.STAGED], "an update came to nothing")
     assert activation.store.load().phase is Phase.CONFIRMED
     assert host_of(activation).calls == ["boot agent"]
+
+
+def test_a_release_takes_charge_when_it_is_confirmed_and_not_before(activation: OnPaper) -> None:
+    change(activation, bootstrap_user=None)
+    assert commit_in_charge(activation.layout) == OLD
+    assert confirm(activation) == {"confirmed": True, "commit": NEW}
+    assert commit_in_charge(activation.layout) == NEW
+
+
+def test_one_that_can_not_take_charge_goes(activation: OnPaper) -> None:
+    charge_of(activation).broken = {NEW}
+    with pytest.raises(ActivationError, match="can't take charge: its guard is broken"):
+        confirm(activation)
+    record = activation.store.load()
+    assert (record.phase, record.commit) == (Phase.CONFIRMED, OLD) and "guard is broken" in str(record.reason)
+    assert commit_in_charge(activation.layout) == OLD
+    assert host_of(activation).calls == ["start a", "boot agent"]
+
+
+def test_charge_is_given_back_with_the_release(activation: OnPaper) -> None:
+    in_charge(activation.layout, NEW)  # killed after it took charge and before that was written down
+    assert go_back(activation, [Phase.HANDED_OVER], "not confirmed")
+    assert commit_in_charge(activation.layout) == OLD
+
+
+def test_a_way_back_does_not_wait_for_charge(activation: OnPaper) -> None:
+    in_charge(activation.layout, NEW)
+    charge_of(activation).broken = {OLD}
+    assert go_back(activation, [Phase.HANDED_OVER], "not confirmed")
+    record = activation.store.load()
+    assert (record.phase, record.commit) == (Phase.CONFIRMED, OLD)
+    assert str(record.reason).startswith("not confirmed; The release can't take charge")
 
 
 def test_where_that_release_is_broken_too_the_bootstrap_comes(activation: OnPaper) -> None:
