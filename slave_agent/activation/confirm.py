@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from slave_agent.activation import bootstrap_copy
@@ -45,6 +46,9 @@ def _take_charge_or_go_back(activation: Activation, record: Record) -> None:
     try:
         put_in_charge(activation, record.commit)
     except ActivationError as error:
+        if record.falls_back_to is Fallback.RELEASE and record.confirmed_commit:
+            with suppress(ActivationError):  # first, so that the release before can tell why it answers again
+                put_in_charge(activation, record.confirmed_commit)
         go_back(activation, [Phase.HANDING_OVER, Phase.HANDED_OVER], error.message)
         raise
 
