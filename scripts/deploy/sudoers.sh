@@ -1,7 +1,10 @@
 # shellcheck shell=sh
 # The rule `NOPASSWD: /bin/systemctl` that older instructions gave the agent: found, explained, replaced. Sourced.
 
-SUDOERS_RULE='NOPASSWD:[[:space:]]*\(/usr\)\{0,1\}/bin/systemctl[[:space:]]*$'
+# Nothing but WHO HOST=(RUNAS) NOPASSWD: systemctl, for one user or group: what else stands in a line is somebody's right.
+SUDOERS_RULE='^[[:space:]]*%?[a-z_][a-z0-9_.-]*[[:space:]]+[A-Za-z0-9_.-]+[[:space:]]*=[[:space:]]*'\
+'(\([[:space:]]*(ALL|root)[[:space:]]*(:[[:space:]]*(ALL|root)[[:space:]]*)?\)[[:space:]]*)?'\
+'NOPASSWD:[[:space:]]*(/usr)?/bin/systemctl[[:space:]]*$'
 
 files_with_rules() { # those that the agent's own rules of what is root find, aliases and includes followed
     "$PYTHON" -I -B -c '
@@ -15,10 +18,26 @@ lines_without_comments() { # file
     grep -v '^[[:space:]]*#' "$1" 2>/dev/null
 }
 
-replaceable_files() { # those of $found that have the older instructions' rule on a line of its own
+lines_of() { # rule or rest, file: its lines that are the older instructions' rule, or those that are not; pure
+    RULE=$SUDOERS_RULE LC_ALL=C awk -v wanted="$1" '
+        { is_rule = !is_continued && $0 ~ ENVIRON["RULE"]; is_continued = /\\\r?$/ }
+        is_rule == (wanted == "rule")' "$2"
+}
+
+has_rule() { # file: the rule is a line of its own in it
+    lines_of rule "$1" | grep -q .
+}
+
+replaceable_files() { # those of $found
     printf '%s\n' "$found" | while read -r file; do
-        if lines_without_comments "$file" | grep -q "$SUDOERS_RULE"; then printf '%s\n' "$file"; fi
+        if has_rule "$file"; then printf '%s\n' "$file"; fi
     done
+}
+
+tell_longer_rules() { # what nobody but the operator can take apart
+    longer=$(files_with_rules | while read -r file; do has_rule "$file" || printf ' %s' "$file"; done)
+    [ -z "$longer" ] || say 'Part of a longer rule:%s. Take systemctl out of it by hand, with visudo.' \
+        'Es parte de una regla más larga:%s. Quite systemctl de ella a mano, con visudo.' "$longer"
 }
 
 look_at_sudoers() { # explains what it finds; replaces it where it may
@@ -37,8 +56,7 @@ El agente no necesita ninguna: pide las cosas al ayudante de root, que solo sabe
     [ "${1:-}" = replace ] || return 0
     replaceable=$(replaceable_files)
     if [ -z "$replaceable" ]; then
-        say 'It is part of a longer rule: take systemctl out of it by hand, with visudo.' \
-            'Es parte de una regla más larga: quite systemctl de ella a mano, con visudo.'
+        tell_longer_rules
         return 0
     fi
     if ! agrees 'Remove it now? A copy is kept.' '¿Quitarla ahora? Se guarda una copia.'; then
@@ -50,6 +68,7 @@ El agente no necesita ninguna: pide las cosas al ayudante de root, que solo sabe
     while read -r file; do
         replace_rule "$file"
     done <"$WORK/rules"
+    tell_longer_rules
 }
 
 replace_rule() { # file: its lines without the rule; visudo has the first word and the last one
@@ -62,13 +81,12 @@ replace_rule() { # file: its lines without the rule; visudo has the first word a
     mkdir -p "$kept"
     copy=$kept/$(basename "$1")
     cp -p "$1" "$copy"
-    grep -v "^[^#]*$SUDOERS_RULE" "$1" >"$WORK/sudoers" || :
-    chmod 440 "$WORK/sudoers"
-    if ! visudo -c -q -f "$WORK/sudoers" >/dev/null 2>&1; then
+    if ! lines_of rest "$1" >"$WORK/sudoers" || ! chmod 440 "$WORK/sudoers" ||
+        ! visudo -c -q -f "$WORK/sudoers" >/dev/null 2>&1; then
         warn 'visudo refuses %s without the rule: it stays as it was.' 'visudo rechaza %s sin la regla: se queda como estaba.' "$1"
         return 0
     fi
-    if [ "$1" != /etc/sudoers ] && ! grep -q '^[[:space:]]*[^#[:space:]]' "$WORK/sudoers"; then
+    if [ "$1" != /etc/sudoers ] && ! grep -q '^[[:space:]]*\([^#[:space:]]\|#[-0-9]\|#include\)' "$WORK/sudoers"; then
         rm -f "$1" # nothing but comments would be left
     else
         cp "$WORK/sudoers" "$1.d8" && chmod 440 "$1.d8" && mv "$1.d8" "$1"

@@ -241,10 +241,13 @@ def test_the_sudoers_rule_is_explained_and_replaced(deployed: Deployment) -> Non
     host.push(RULE.encode(), "/etc/sudoers.d/siax-agent", owner="root", mode=0o440)
     mixed = f"# kept\n{RULE}pi ALL=(ALL) NOPASSWD: /usr/bin/id\n"
     host.push(mixed.encode(), "/etc/sudoers.d/mixed", owner="root", mode=0o440)
+    rights = "oper ALL=(ALL) ALL, NOPASSWD: /bin/systemctl\nana ALL=NOPASSWD: /usr/bin/id, NOPASSWD: /bin/systemctl\n"
+    host.push(rights.encode(), "/etc/sudoers.d/oper", owner="root", mode=0o440)
     told = deployed.run().stdout
     assert "root for everybody" in told and "run this again with --yes" in told
     assert host.exists("/etc/sudoers.d/siax-agent")
-    deployed.run("--yes")
+    assert "Part of a longer rule: /etc/sudoers.d/oper." in deployed.run("--yes").stdout
+    assert host.run("cat /etc/sudoers.d/oper; rm /etc/sudoers.d/oper").stdout == rights
     assert not host.exists("/etc/sudoers.d/siax-agent")
     assert host.run("cat /etc/sudoers.d/mixed").stdout == mixed.replace(RULE, "")
     assert host.run("stat -c %a /etc/sudoers.d/mixed").stdout == "440\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -70,3 +71,58 @@ def test_a_terminal_that_is_gone_stops_nothing() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(["sh", "-euc", words], stdout=full, stderr=full, check=False)
     assert done.returncode == 3
+
+
+def shell(names: str, script: str, **environment: str) -> str:
+    """Run a text with the functions of some of the script's files, as strict as the script is; return what it said."""
+    sourced = "".join(f". '{SCRIPTS}/deploy/{name}.sh'; " for name in names.split())
+    known = {"PATH": os.environ["PATH"], **environment}
+    done = subprocess.run(["sh", "-euc", sourced + script], capture_output=True, text=True, env=known, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+RULES = {
+    "siax-agent ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "%sudo\tALL = (ALL:ALL)  NOPASSWD:/usr/bin/systemctl ",
+    "pi raspberry=(root) NOPASSWD: /bin/systemctl",
+    "pi ALL=NOPASSWD: /bin/systemctl",
+}
+SOMEBODYS_RIGHTS = {
+    "oper ALL=(ALL) ALL, NOPASSWD: /bin/systemctl",
+    "backup ALL=(root) NOPASSWD: /usr/bin/rsync, NOPASSWD: /bin/systemctl",
+    "pi ALL=(ALL:ALL) NOPASSWD: /usr/bin/id, /bin/systemctl",
+    "%sudo ALL=(ALL:ALL) PASSWD: ALL, NOPASSWD: /usr/bin/systemctl",
+    "pi ALL=(ALL) NOPASSWD: NOEXEC: /bin/systemctl",
+    "pi, ana ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "pi,ana ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "OPERATORS ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "ALL ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "pi one, two=(ALL) NOPASSWD: /bin/systemctl",
+    "pi one=(ALL) NOPASSWD: /usr/bin/id : two=(ALL) NOPASSWD: /bin/systemctl",
+    "pi ALL=(postgres) NOPASSWD: /bin/systemctl",
+    "pi ALL=(ALL) NOPASSWD: /bin/systemctl restart shop",
+    "pi ALL=(ALL) /bin/systemctl",
+    "Defaults:pi env_keep = NOPASSWD: /bin/systemctl",
+    "Cmnd_Alias UNITS = /bin/systemctl",
+    "#1000 ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "# pi ALL=(ALL) NOPASSWD: /bin/systemctl",
+    "svc ALL=(ALL) NOPASSWD: /usr/bin/id, \\\n  NOPASSWD: /bin/systemctl",
+    "User_Alias OPERATORS = ana, \\\npi ALL=(ALL) NOPASSWD: /bin/systemctl",
+}
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_line_that_is_nothing_but_the_old_rule_is_taken_out(rule: str, tmp_path: Path) -> None:
+    file = tmp_path / "sudoers"
+    file.write_text(f"# kept\n{rule}\npi ALL=(ALL) ALL\n")
+    assert shell("sudoers", f"lines_of rest '{file}'") == "# kept\npi ALL=(ALL) ALL\n"
+    assert shell("sudoers", f"lines_of rule '{file}'") == f"{rule}\n"
+
+
+@pytest.mark.parametrize("rights", sorted(SOMEBODYS_RIGHTS))
+def test_a_line_that_is_more_than_the_old_rule_stays(rights: str, tmp_path: Path) -> None:
+    file = tmp_path / "sudoers"
+    file.write_text(f"{rights}\nana ALL=(ALL) ALL\n")
+    assert shell("sudoers", f"lines_of rest '{file}'") == file.read_text()
+    assert shell("sudoers", f"lines_of rule '{file}'") == ""
