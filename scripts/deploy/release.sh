@@ -24,8 +24,12 @@ Haga uno: git archive --output=d8.tar.gz HEAD' "$ROOT"
     LAUNCHER=$RELEASE/d8-activate
 }
 
-in_checkout() { # root may deploy a checkout of the operator's
-    GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$ROOT git -C "$ROOT" "$@"
+in_checkout() { # as its owner and without writing to it: its settings name programs, and its index stays the owner's
+    owner=$(stat -L -c %u "$ROOT/.git") && group=$(stat -L -c %g "$ROOT/.git") || return 1
+    set -- env -i "PATH=$PATH" HOME=/nonexistent GIT_OPTIONAL_LOCKS=0 git -c "safe.directory=$ROOT" \
+        -c core.fsmonitor=false -c core.hooksPath=/dev/null -C "$ROOT" "$@"
+    [ "$(id -u)" -ne 0 ] || [ "$owner" -eq 0 ] || set -- setpriv --reuid "$owner" --regid "$group" --clear-groups "$@"
+    "$@" 9>&-
 }
 
 check_room() { # of the folder that will hold the release
@@ -61,7 +65,7 @@ unpack() {
         mkdir -p "$RELEASE.new"
     ) || return 1
     if [ "$FROM_GIT" = yes ]; then
-        in_checkout archive --format=tar --output="$WORK/source.tar" "$COMMIT" slave_agent || return 1
+        in_checkout archive --format=tar "$COMMIT" slave_agent >"$WORK/source.tar" || return 1
     else
         tar -cf "$WORK/source.tar" -C "$ROOT" --exclude=__pycache__ slave_agent || return 1
     fi

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -126,3 +129,50 @@ def test_a_line_that_is_more_than_the_old_rule_stays(rights: str, tmp_path: Path
     file.write_text(f"{rights}\nana ALL=(ALL) ALL\n")
     assert shell("sudoers", f"lines_of rest '{file}'") == file.read_text()
     assert shell("sudoers", f"lines_of rule '{file}'") == ""
+
+
+OWNER = 65534
+
+
+@pytest.fixture
+def checkout() -> Iterator[Path]:
+    """A git checkout of another user, whose settings name programs, with a file that was changed."""
+    if os.getuid() != 0:
+        pytest.skip("only root can run git as somebody else")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "slave_agent").mkdir()
+        (folder / "slave_agent" / "code.py").write_text("pass\n")
+        (folder / ".gitattributes").write_text("*.py filter=spy\n")
+        git = ["git", "-C", name, "-c", "user.name=pi", "-c", "user.email=pi@example.org"]
+        for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+            subprocess.run([*git, *words], check=True)
+        for key, value in (
+            ("filter.spy.clean", f"id -u >>{name}/filter; cat"),
+            ("core.fsmonitor", f"{name}/spy"),
+        ):
+            subprocess.run([*git, "config", key, value], check=True)
+        (folder / "spy").write_text(f"#!/bin/sh\nid -u >>{name}/fsmonitor\n")
+        (folder / "slave_agent" / "code.py").write_text("none\n")
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() or path.name == "spy" else 0o644)
+            os.chown(path, OWNER, OWNER)
+        yield folder
+
+
+def test_git_runs_as_the_owner_of_the_checkout_and_leaves_its_index_alone(checkout: Path) -> None:
+    index = checkout / ".git" / "index"
+    before = index.stat()
+    said = shell(
+        "words release",
+        "umask 077; find_source 2>&1; echo $COMMIT; "
+        "in_checkout archive --format=tar $COMMIT slave_agent | tar -tf - slave_agent/code.py",
+        ROOT=str(checkout),
+        OPT="/opt/d8-agent",
+    )
+    assert "Uncommitted changes" in said and re.search("^[0-9a-f]{40}\nslave_agent/code.py$", said, re.MULTILINE), said
+    after = index.stat()
+    assert (after.st_uid, stat.S_IMODE(after.st_mode), after.st_mtime_ns) == (OWNER, 0o644, before.st_mtime_ns)
+    assert set((checkout / "filter").read_text().split()) == {str(OWNER)}
+    assert not (checkout / "fsmonitor").exists()
+    assert [path for path in checkout.rglob("*") if path.stat().st_uid != OWNER] == []
