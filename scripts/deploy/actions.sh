@@ -7,6 +7,7 @@ install_agent() {
     check_host
     if [ "$CONFIRMED" = "$COMMIT" ] && is_running; then
         say 'Commit %s is installed already, and answers.' 'El commit %s ya está instalado, y contesta.' "$COMMIT"
+        tell_unapplied
         look_at_sudoers replace
         return 0
     fi
@@ -33,6 +34,7 @@ check_host() { # everything that could refuse comes before anything is changed
             'Este slave es de un maestro: actualícelo desde allí (start_d8.py update). No se ha hecho nada.'
     fi
     check_venv
+    check_names
     name_host
     if [ "$CONFIRMED" ]; then
         say 'Installed: commit %s' 'Instalado: commit %s' "$CONFIRMED"
@@ -60,6 +62,7 @@ restart_installed() { # it is the wanted release, but does not answer
     LAUNCHER=$OPT/control/d8-activate
     cp "$WORK/known-token" "$WORK/token"
     prove || stop_with 1 'It does not work: %s\n%s' 'No funciona: %s\n%s' "${PROBLEM:-}" "${HINT:-}"
+    tell_unapplied
     finish
 }
 
@@ -148,7 +151,11 @@ uninstall_by_hand() {
         say 'Nothing of D8 is installed here.' 'Aquí no hay nada de D8 instalado.'
         return 0
     fi
-    if [ -t 0 ] && ! agrees 'Remove the agent, its apps, settings and tokens from this host?' \
+    if [ "$YES" = no ] && [ ! -t 0 ]; then
+        stop_with 2 'There is no terminal to ask in: say --yes to remove the agent, its apps, settings and tokens. Nothing was done.' \
+            'No hay terminal donde preguntar: diga --yes para quitar el agente, sus apps, sus ajustes y sus tokens. No se ha hecho nada.'
+    fi
+    if ! agrees 'Remove the agent, its apps, settings and tokens from this host?' \
         '¿Quitar de este equipo el agente, sus apps, sus ajustes y sus tokens?'; then
         stop_with 1 'Nothing was done.' 'No se ha hecho nada.'
     fi

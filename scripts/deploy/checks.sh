@@ -77,13 +77,38 @@ install_packages() { # names
         >>"$WORK/apt" 2>&1 || tail -n 3 "$WORK/apt" >&2
 }
 
+check_names() { # of the users and hosts that were named, while nothing is changed yet
+    # shellcheck disable=SC2086  # one word a name
+    "$PYTHON" -I -B -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from slave_agent.activation.apps import check_app_users
+from slave_agent.activation.errors import ActivationError
+try:
+    check_app_users(sys.argv[2:])
+except ActivationError as problem:
+    sys.exit(f"{problem.message}\n{problem.hint}")' "$ROOT" $APP_USERS 2>"$WORK/said" ||
+        stop_with 4 '%s' '%s' "$(cat "$WORK/said")"
+    for host in $HOSTS; do
+        ! is_address "$host" || "$PYTHON" -I -c 'import ipaddress, sys; ipaddress.ip_address(sys.argv[1])' "$host" \
+            2>/dev/null || wrong_usage "--host $host"
+    done
+}
+
 check_port() { # on a first installation nobody may have it
     "$PYTHON" -I -c '
-import socket, sys
+import errno, socket, sys
 address, port = sys.argv[1], int(sys.argv[2])
 with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    probe.bind((address, port))' "$BIND" "$PORT" 2>"$WORK/port" && return 0
+    try:
+        probe.bind((address, port))
+    except OSError as error:
+        print(error.strerror)
+        sys.exit(4 if error.errno in (errno.EADDRINUSE, errno.EACCES) else 5)' "$BIND" "$PORT" >"$WORK/port" && return 0
+    [ $? -ne 5 ] || stop_with 4 '%s is no address of this host that can be listened on: %s
+It has: %s. Another one: --bind ADDRESS' '%s no es una dirección de este equipo en la que se pueda escuchar: %s
+Tiene: %s. Otra: --bind DIRECCIÓN' "$BIND" "$(tail -n 1 "$WORK/port")" "$ADDRESSES"
     stop_with 4 'Port %s of %s is not to be had: %s
 Who has it: ss -ltnp. Another one: --port N' 'El puerto %s de %s no está disponible: %s
 Quién lo tiene: ss -ltnp. Otro: --port N' "$PORT" "$BIND" "$(tail -n 1 "$WORK/port")"

@@ -48,7 +48,9 @@ sys.stdout.write(secrets.token_urlsafe(32))' >"$WORK/token" || return 1
         done
         for name in "$(hostname)" "$(hostname).local" localhost $HOSTS; do
             number=$((number + 1))
-            printf 'DNS.%s=%s\n' "$number" "$name"
+            kind=DNS
+            ! is_address "$name" || kind=IP
+            printf '%s.%s=%s\n' "$kind" "$number" "$name"
         done
     } >"$WORK/openssl.cnf"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -config "$WORK/openssl.cnf" \
@@ -62,7 +64,7 @@ write_settings() { # what `install` is told, in $WORK/settings
         APP_USERS="$SUDO_USER $APP_USERS"
     fi
     "$PYTHON" -I - "$WORK" "$SLAVE_ID" "$PORT" "$BIND" "$TLS" "$RELEASE" "$COMMIT" "$BRANCH" "$CONFIRM_SECONDS" \
-        "$LANGUAGE" "$HOSTS" "$APP_USERS" >"$WORK/settings" <<'PYTHON'
+        "$LANGUAGE" "$HOSTS $KNOWN_HOSTS" "$APP_USERS" >"$WORK/settings" <<'PYTHON'
 import hashlib, json, pathlib, sys
 work, slave_id, port, bind, tls, release, commit, branch, timeout, language, hosts, users = sys.argv[1:]
 def read(name):
@@ -77,7 +79,8 @@ credential = token and {
 print(json.dumps({
     "scope": "system", "port": int(port), "bind": bind, "slave_id": slave_id, "tls": tls == "yes", "release": release,
     "commit": commit, "branch": branch or None, "bootstrap": None, "rescue": None, "credential": credential or None,
-    "confirm_timeout_seconds": int(timeout), "allowed_hosts": hosts.split(), "language": language,
+    "confirm_timeout_seconds": int(timeout), "language": language,
+    "allowed_hosts": [host for host in hosts.split() if ":" not in host],  # addresses are let in anyway
     "app_users": users.split(),
 }))
 PYTHON
@@ -103,13 +106,29 @@ keep_settings() { # an upgrade changes neither port nor name: what the running r
             'Una actualización no puede cambiar %s (%s). Desinstálelo antes.' TLS true
     fi
     SLAVE_ID=$(value "$settings" slave_id)
-    HOSTS="$HOSTS $("$PYTHON" -I -c 'import json, sys; print(*json.load(open(sys.argv[1]))["allowed_hosts"])' "$settings")"
+    KNOWN_HOSTS=$("$PYTHON" -I -c 'import json, sys; print(*json.load(open(sys.argv[1]))["allowed_hosts"])' "$settings")
+}
+
+tell_unapplied() { # what was asked for, and would come with another release alone
+    for host in $HOSTS; do
+        case " $KNOWN_HOSTS " in *" $host "*) continue ;; esac
+        warn 'Not applied: --host %s. It comes with an upgrade to another commit; into the certificate only after --uninstall.' \
+            'No se ha aplicado: --host %s. Llega al actualizar a otro commit; al certificado, solo tras --uninstall.' "$host"
+    done
+    for user in $APP_USERS; do
+        grep -qsx -- "$user" "$ETC/app-users" ||
+            warn 'Not applied: --app-user %s. To allow it: echo %s | sudo tee -a %s' \
+                'No se ha aplicado: --app-user %s. Para permitirlo: echo %s | sudo tee -a %s' "$user" "$user" "$ETC/app-users"
+    done
 }
 
 find_token() { # before an upgrade: into $WORK/known-token, if the running agent takes it
     : >"$WORK/known-token"
     file=${TOKEN_FILE:-$ETC/operator.token}
-    [ -r "$file" ] || return 0
+    if [ ! -r "$file" ] || [ -d "$file" ]; then
+        [ -z "$TOKEN_FILE" ] || stop_with 2 '%s cannot be read.' 'No se puede leer %s.' "$file"
+        return 0
+    fi
     if verb "$OPT/control/d8-activate" prove --stabilisation 0 <"$file"; then
         cat "$file" >"$WORK/known-token"
     else

@@ -4,6 +4,7 @@
 tell_plan() {
     check_python
     find_source
+    check_names
     if [ "$HAS_BOOTSTRAP" = true ]; then
         say 'Nothing: this slave belongs to a master, which updates it.' 'Nada: este slave es de un maestro, que lo actualiza.'
         return 0
@@ -43,7 +44,12 @@ tell_status() {
     say 'Confirmed: %s; before it: %s; state: %s' 'Confirmado: %s; antes: %s; estado: %s' \
         "${CONFIRMED:--}" "${PREVIOUS:--}" "$PHASE"
     reason=$(value "$WORK/installed" reason)
-    [ -z "$reason" ] || say 'The last change: %s' 'El último cambio: %s' "$reason"
+    case $reason in
+        '') ;;
+        'rolled back') say 'The last upgrade was taken back: what is confirmed was there before it.' \
+            'La última actualización se deshizo: lo confirmado es lo que había antes.' ;;
+        *) say 'The last change: %s' 'El último cambio: %s' "$reason" ;;
+    esac
     look_at_sudoers
     [ "$answering" = agent ] && [ "$PHASE" = confirmed ] || exit 1
 }

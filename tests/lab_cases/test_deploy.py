@@ -73,7 +73,7 @@ def goes_the_whole_way(deployment: Deployment) -> None:
     host.reboot(timeout_seconds=180)
     assert deployment.comes_to_run(FIRST, 60)
 
-    deployment.run("--uninstall")
+    deployment.run("--uninstall", "--yes")
     assert deployment.leftovers() == before
     assert "Nothing of D8" in deployment.run("--uninstall").stdout
 
@@ -117,6 +117,15 @@ def locks_something_else(name: str, text: str) -> str:
     return re.sub(r"sha256:[0-9a-f]{4}", "sha256:ffff", text)
 
 
+def refuses_its_settings(name: str, text: str) -> str:
+    """A release that can't be laid out with the port that it is given."""
+    if name != "slave_agent/activation/settings.py":
+        return text
+    known = 'reader.number("port", 1, 65535, 7600)'
+    assert known in text
+    return text.replace(known, 'reader.number("port", 1, 1023, 80)')
+
+
 # The guard's looks are so far apart that it does not step in; on a very slow machine it does, and its reason is told.
 DYING = ("--stabilisation 12", "--confirm-timeout 60")
 DIES = "does not stay up|does not answer|taken back meanwhile"
@@ -125,7 +134,7 @@ FAILURES: dict[str, tuple[Change | None, tuple[str, ...], str]] = {
     "a broken requirement": (locks_something_else, (), "requirements.txt could not be installed"),
     "an agent that does not start": (does_not_start, (), "no such thing"),
     "an agent that dies after five seconds": (dies_after_five_seconds, DYING, DIES),
-    "a wrong configuration": (None, ("--app-user root",), "No app can run as root"),
+    "a wrong configuration": (refuses_its_settings, (), "port: must be a number from 1 to 1023"),
 }
 
 
@@ -190,6 +199,11 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(deployment: Deploy
         ("--token-file /etc/hostname", 2, "is there already"),
         ("--token-file /nowhere/token", 2, "no folder"),
         ("--wheels /etc", 4, "no wheel of pip"),
+        ("--app-user root", 4, "No app can run as root"),
+        ("--app-user nobodyhere", 4, "no user nobodyhere"),
+        ("--dry-run --app-user nobodyhere", 4, "no user nobodyhere"),
+        ("--host 999.1.1.1", 2, "--host 999.1.1.1"),
+        ("--bind 10.77.77.77", 4, "no address of this host"),
         ("--dry-run", 0, ""),
         ("--status", 3, ""),
     ):
@@ -231,6 +245,35 @@ def test_without_systemd_it_is_refused(deployment: Deployment) -> None:
     assert refused.returncode == 4 and "systemd does not run" in refused.stderr
     spanish = deployment.host.run(f"LANG=es_ES.UTF-8; {command.replace('--lang en', '--lang es')}", check=False)
     assert "no funciona systemd" in spanish.stderr
+
+
+def test_a_checkout_is_deployed_and_stays_its_owners(lab: Lab) -> None:
+    deployment = Deployment(lab.host("git"), QUICK)
+    deployment.bring_wheels()
+    deployment.bring(FIRST)
+    host, folder, git = deployment.host, deployment.folder, f"git -C {deployment.folder}"
+    committing = f"{git} -c user.name=pi -c user.email=pi@localhost commit -q -m first"
+    host.run(f"rm {folder}/COMMIT; {git} init -q && {git} add . && {committing}", "pi")
+    commit = host.run(f"{git} rev-parse HEAD", "pi").stdout.strip()
+    host.run(f"echo '# changed' >>{folder}/slave_agent/__init__.py", "pi")
+
+    refused = deployment.run("--app-user nobodyhere", expect=4).stderr
+    assert "no user nobodyhere" in refused and "Uncommitted changes" in refused
+    deployment.run("--host 203.0.113.5 --host 2001:db8::5")
+    assert deployment.runs(commit)
+    assert host.run(f"find {folder} ! -user pi").stdout == ""
+    assert host.run(f"{git} status --porcelain", "pi").stdout == " M slave_agent/__init__.py\n"
+    names = host.run("openssl x509 -in /etc/d8-agent/certificate.pem -noout -ext subjectAltName").stdout
+    assert "IP Address:203.0.113.5" in names and "IP Address:2001:DB8:0:0:0:0:0:5" in names and "DNS:203" not in names
+
+    again = deployment.run("--host shop.example --app-user mallory")
+    assert "installed already" in again.stdout
+    assert "--host shop.example" in again.stderr and "echo mallory | sudo tee -a" in again.stderr
+    assert "/typo cannot be read" in deployment.run("--token-file /typo", expect=2).stderr
+    assert "--yes" in deployment.run("--uninstall", expect=2).stderr
+    assert deployment.runs(commit)
+    deployment.run("--uninstall", "--yes")
+    assert not host.exists("/opt/d8-agent")
 
 
 # --- the sudoers rule of older instructions ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -53,6 +54,10 @@ def test_each_text_has_its_spanish_with_the_same_values(file: Path) -> None:
         (["--bind", "localhost"], "--bind localhost"),
         (["--host", "a b"], "--host a b"),
         (["--host", "*"], "--host *"),
+        (["--host", "fe80::x"], "--host fe80::x"),
+        (["--host", "a" * 254], "--host aaa"),
+        (["--app-user", "a b"], "--app-user a b"),
+        (["--app-user", ""], "--app-user"),
         (["--http", "--certificate", "/c", "--key", "/k"], "--http --certificate"),
         (["--show-token", "--token-file", "/t"], "--show-token --token-file"),
     ],
@@ -129,6 +134,28 @@ def test_a_line_that_is_more_than_the_old_rule_stays(rights: str, tmp_path: Path
     file.write_text(f"{rights}\nana ALL=(ALL) ALL\n")
     assert shell("sudoers", f"lines_of rest '{file}'") == file.read_text()
     assert shell("sudoers", f"lines_of rule '{file}'") == ""
+
+
+ADDRESSES = [("203.0.113.5", True), ("2001:db8::5", True), ("slave.example", False), ("4you.example", False)]
+
+
+@pytest.mark.parametrize(("name", "is_address"), ADDRESSES)
+def test_an_address_of_the_certificate_is_no_name(name: str, is_address: bool) -> None:
+    assert shell("options", f"is_host '{name}' && is_address '{name}' && echo address || echo name") == (
+        "address\n" if is_address else "name\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [(None, ""), ("rolled back", "what is confirmed was there before it"), ("it does not start", "it does not start")],
+)
+def test_the_status_tells_what_became_of_the_last_change(reason: str | None, told: str, tmp_path: Path) -> None:
+    known = {"reason": reason, "port": 7600, "answering": {"mode": "agent", "commit": "a"}}
+    (tmp_path / "installed").write_text(json.dumps(known))
+    given = "look_at_sudoers() { :; }; INSTALLED=yes CONFIRMED=a PREVIOUS=b PHASE=confirmed; tell_status"
+    said = shell("words activation looking", given, WORK=str(tmp_path), PYTHON="python3")
+    assert ("last" in said) is bool(told) and told in said and "rolled back" not in said
 
 
 OWNER = 65534
