@@ -89,7 +89,8 @@ class CredentialStore:
             try:
                 presented = self._prove(offered, enrolment.key_pair)
                 if offered != before.newest:
-                    self._replace(before, CredentialSet(before.current, offered, enrolment.slave_id))
+                    after = CredentialSet(before.current, offered, enrolment.slave_id, enrolment.begins_anew)
+                    self._replace(before, after)
             finally:
                 self._remove_unused_files()
         return presented
@@ -186,7 +187,8 @@ class CredentialStore:
         current = self._read_credential(document.get("current"), "current", problems)
         has_pending = document.get("pending") is not None
         pending = self._read_credential(document["pending"], "pending", problems) if has_pending else None
-        return None if current is None else CredentialSet(current, pending, document["slave_id"])
+        begins_anew = pending is not None and document.get("begins_anew") is True
+        return None if current is None else CredentialSet(current, pending, document["slave_id"], begins_anew)
 
     def _read_credential(self, fields: Any, name: str, problems: list[str]) -> Credential | None:
         if not isinstance(fields, dict):
@@ -210,6 +212,7 @@ class CredentialStore:
             "slave_id": credentials.slave_id,
             "current": _fields(credentials.current),
             "pending": None if credentials.pending is None else _fields(credentials.pending),
+            **({"begins_anew": True} if credentials.begins_anew else {}),
         }
 
 

@@ -61,11 +61,15 @@ class AccessToken:
 
 @dataclass(frozen=True)
 class CredentialSet:
-    """The credential in force and the one that waits to be confirmed; both open the door, the newest is presented."""
+    """The credential in force and the one that waits to be confirmed; both open the door, the newest is presented.
+
+    `begins_anew`: confirming the pending one ends what was granted to others.
+    """
 
     current: Credential
     pending: Credential | None
     slave_id: str
+    begins_anew: bool = False
 
     @property
     def newest(self) -> Credential:
@@ -89,11 +93,15 @@ class OfferedKeyPair:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """What the master sends to give this slave a credential of its own. The key pair is None without TLS."""
+    """What the master sends to give this slave a credential of its own. The key pair is None without TLS.
+
+    `begins_anew` says that it is a build's, not a rotation's.
+    """
 
     slave_id: str
     token_sha256: str = field(repr=False)
     key_pair: OfferedKeyPair | None
+    begins_anew: bool = False
 
 
 @dataclass(frozen=True)

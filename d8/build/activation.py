@@ -110,7 +110,7 @@ class Activation:
         up after the stabilisation time.
         """
         issued = self._issue(CredentialKind.AGENT)
-        client.enroll(issued.enrolment(self._authority, self._settings.tls))
+        client.enroll(issued.enrolment(self._authority, self._settings.tls, begins_anew=True))
         client.close()
         enrolled = self._client(issued.credential)
         first = self._prove(enrolled)

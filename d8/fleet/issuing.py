@@ -22,14 +22,17 @@ class Issued:
     credential: Credential
     key_pair: KeyPair = field(repr=False)
 
-    def enrolment(self, authority: FleetAuthority, tls: bool) -> dict[str, Any]:
-        """Given the authority that signed it and whether the slave speaks TLS, return the body of enroll."""
+    def enrolment(self, authority: FleetAuthority, tls: bool, begins_anew: bool = False) -> dict[str, Any]:
+        """Given the authority that signed it, whether the slave speaks TLS and whether it is a build's, which ends the
+        tokens of others, return the body of enroll. Agents of earlier versions know no `begins_anew`.
+        """
         return {
             "slave_id": self.credential.slave_id,
             "token_sha256": token_hash(self.credential.token),
             "certificate": self.key_pair.certificate if tls else None,
             "private_key": self.key_pair.private_key if tls else None,
             "ca_certificate": authority.certificate if tls else None,
+            **({"begins_anew": True} if begins_anew else {}),
         }
 
 

@@ -59,6 +59,7 @@ class EnrolmentForm(Form):
     certificate = _pem()
     private_key = _pem()
     ca_certificate = _pem()
+    begins_anew = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
 class ReleaseForm(Form):
@@ -84,7 +85,7 @@ def enrolment(document: Any, has_tls: bool) -> Enrolment:
     """
     values = checked(EnrolmentForm(partial=() if has_tls else _KEY_PAIR), document)
     offered = OfferedKeyPair(**{name: values[name] for name in _KEY_PAIR}) if has_tls else None
-    return Enrolment(values["slave_id"], values["token_sha256"], offered)
+    return Enrolment(values["slave_id"], values["token_sha256"], offered, values["begins_anew"])
 
 
 def release_file(document: Any) -> str:

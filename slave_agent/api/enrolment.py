@@ -11,7 +11,7 @@ from slave_agent.api.exchange import parse_json
 from slave_agent.errors import ActivationError, AgentError, CredentialsError, HttpProblem
 from slave_agent.models import Credential, JsonObject
 from slave_agent.services import Services
-from slave_agent.states import ActivationVerb, CredentialKind
+from slave_agent.states import ActivationVerb
 
 _log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ def enrolment_blueprint(services: Services) -> Blueprint:
     @routes.post("/confirm")
     def confirm() -> JsonObject:
         nothing(parse_json(request.get_data()))
-        presented, current = _presented(), services.credentials.credentials.current
-        if current.kind is CredentialKind.INSTALLER and presented.kind is CredentialKind.AGENT:
-            services.access.clear()  # a build begins anew: what an earlier master granted here is over
+        presented, known = _presented(), services.credentials.credentials
+        if known.begins_anew and presented == known.pending:
+            services.access.clear()  # first, so that a kill in between leaves it to be done again
         try:
             services.credentials.confirm(presented)
         except CredentialsError as error:

@@ -122,24 +122,38 @@ def test_revoking_everything_leaves_nobody_in(tmp_path: Path) -> None:
         assert agent.get("/api/version").status == 401
 
 
-def test_a_build_ends_what_was_granted_before_it(own_agent: RunningAgent) -> None:
-    token = grant(own_agent, "ci", "read")
+def enrol(agent: RunningAgent, master: str, **more: bool) -> str:
+    """Enrol as the master whose token is given; return its next token."""
     new = secrets.token_urlsafe(24)
-    pair = own_agent.authority.issue()
+    pair = agent.authority.issue()
     body = {
         "slave_id": "slave-1",
         "token_sha256": hashlib.sha256(new.encode()).hexdigest(),
         "certificate": pair.certificate,
         "private_key": pair.private_key,
-        "ca_certificate": own_agent.authority.certificate,
+        "ca_certificate": agent.authority.certificate,
     }
-    assert own_agent.post("/api/agent/enroll", body).status == 200
-    assert own_agent.get("/api/version", token=token).status == 200
-    assert own_agent.post("/api/agent/confirm", token=new).status == 200
-    assert own_agent.get("/api/version", token=token).status == 401
-    kept = grant_with(own_agent, new, "ci")
-    assert own_agent.post("/api/agent/confirm", token=new).status == 200
-    assert own_agent.get("/api/version", token=kept).status == 200
+    assert agent.post("/api/agent/enroll", body | more, token=master).status == 200
+    return new
+
+
+@pytest.mark.parametrize("kind", ["installer", "agent"])
+def test_a_build_ends_what_was_granted_before_it(tmp_path: Path, kind: str) -> None:
+    with running_agent(tmp_path, kind=kind) as agent:
+        token = grant(agent, "ci", "read")
+        new = enrol(agent, agent.token, begins_anew=True)
+        agent.kill()
+        agent.restart()
+        assert agent.post("/api/agent/confirm", token=agent.token).status == 409
+        assert agent.get("/api/version", token=token).status == 200, "it is not confirmed yet"
+        assert agent.post("/api/agent/confirm", token=new).status == 200
+        assert agent.get("/api/version", token=token).status == 401
+        kept = grant_with(agent, new, "ci")
+        assert agent.post("/api/agent/confirm", token=new).status == 200
+        assert agent.get("/api/version", token=kept).status == 200
+        rotated = enrol(agent, new)
+        assert agent.post("/api/agent/confirm", token=rotated).status == 200
+        assert agent.get("/api/version", token=kept).status == 200, "a rotation ends the master's own token alone"
 
 
 def grant_with(agent: RunningAgent, master: str, name: str) -> str:

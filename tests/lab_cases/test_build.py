@@ -79,7 +79,9 @@ def test_a_slave_of_an_older_commit_is_built_again_and_a_failed_rebuild_leaves_t
 ):
     moving = master.in_a_clone()
     moving.bring_bootstrap(bare_host)
-    first = moving.build(bare_host)["master_commit"]
+    built = moving.build(bare_host)
+    first = built["master_commit"]
+    granted = moving.json("trust", built["slave_id"], "grant", "thief", "--scope", "execute")["token"]
 
     second = moving.commit()
     bare_host.run("mkdir -p /opt/d8-agent/releases && mount -t tmpfs -o size=64k none /opt/d8-agent/releases")
@@ -87,9 +89,11 @@ def test_a_slave_of_an_older_commit_is_built_again_and_a_failed_rebuild_leaves_t
     assert failed["status"] == "failed" and failed["attempts"], failed
     bare_host.run("umount /opt/d8-agent/releases")
     wait_for_agent(moving, bare_host, first)
+    assert moving.curl(bare_host, "/api/version", token=granted)[0] == 200
 
     again = moving.build(bare_host)
     assert (again["status"], again["master_commit"]) == ("success", second)
+    assert moving.curl(bare_host, "/api/version", token=granted)[0] == 401, "a build ends what was granted before it"
     wait_for_agent(moving, bare_host, second)
     assert len(bare_host.run("ls /opt/d8-agent/releases").stdout.split()) == 2  # the new one, and one to go back to
     assert bare_host.run("ls -A /etc/d8-agent/bootstrap/jobs").stdout == ""  # a rebuild runs in the bootstrap's copy
