@@ -95,7 +95,7 @@ def rotate(workplace: Workplace, slave: Slave, sleep: Callable[[float], None] = 
     with locked(lock), only_builder_of(settings.data_dir / "build_logs", Address(slave.address, slave.port)):
         client = connect_to_slave(slave, settings, workplace.registry)
         try:
-            hosts = _hosts_of(slave, client)
+            hosts = _hosts_of(slave, client, workplace.registry.slaves_besides(slave.slave_id))
             workplace.registry.pending.begin(slave, PendingKind.ROTATE, datetime.now(UTC))
             kept = renew_rescue_token(workplace, client, slave)
             issued = _enrol(workplace, client, slave, hosts)
@@ -154,15 +154,15 @@ def _refuse_other_machine(slave: Slave, system: dict[str, Any]) -> None:
         )
 
 
-def _hosts_of(slave: Slave, client: SlaveClient) -> list[str]:
-    """Every address and name of the slave now. Raises Refused before anything is sent if it is another machine."""
+def _hosts_of(slave: Slave, client: SlaveClient, others: Sequence[Slave]) -> list[str]:
+    """What the slave may be called now. Raises Refused before anything is sent if it is another machine."""
     system = client.system()
     _refuse_other_machine(slave, system)
     found = client.read(
         200, lambda said: (needed(said, "hostname", str), [str(one) for one in needed(said, "addresses", list)]), system
     )
     hostname, addresses = found
-    return host_names(slave.address, hostname, addresses)
+    return host_names(slave.address, hostname, addresses, others)
 
 
 def header_file(workplace: Workplace, slave: Slave) -> Path:

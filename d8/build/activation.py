@@ -200,7 +200,8 @@ class Activation:
     def _issue(self, kind: CredentialKind) -> Issued:
         """Make a token and a certificate for this slave, and remember them before anything of them is sent."""
         facts = self._context.facts
-        hosts = host_names(self._address.host, facts.hostname, facts.addresses)
+        others = self._registry.slaves_besides(self._slave_id)
+        hosts = host_names(self._address.host, facts.hostname, facts.addresses, others)
         return issue(self._registry, self._authority, kind, self._slave_id, hosts, self._settings.tls)
 
     def _client(self, credential: Credential) -> SlaveClient:

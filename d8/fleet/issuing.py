@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 from d8.fleet.connection import PLAIN
 from d8.fleet.registry import Registry
 from d8.fleet.trust import FleetAuthority, ends_of, fingerprint, new_token, token_hash
-from d8.models import Credential, CredentialKind, KeyPair
+from d8.host_names import ip_of
+from d8.models import Credential, CredentialKind, KeyPair, Slave
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# Nobody in the internet has one of these: private, shared (also VPNs), link-local.
+INNER = tuple(
+    map(
+        ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
+    )
+)
+MOST_ADDRESSES = 50
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,25 @@ def issue(
     return Issued(credential, pair)
 
 
-def host_names(address: str, hostname: str, addresses: Sequence[str]) -> list[str]:
-    """Given where a slave was reached, its name and its own addresses, return all by which it may be called. Pure."""
-    return [address, *addresses, *([hostname, f"{hostname}.local"] if hostname else [])]
+def host_names(named: str, hostname: str, addresses: Sequence[str], others: Sequence[Slave]) -> list[str]:
+    """Given the address by which the operator named a slave, what the slave says of its name and its addresses, and
+    the other registered slaves, return what its certificate is for. Pure.
+
+    The slave holds the certificate's key, and browsers trust the fleet: what it says of itself must not make it a host
+    of the internet or another slave. So of its name one label counts, and of its addresses the inner ones.
+    """
+    label = _label(hostname)
+    taken = {name for slave in others for name in (slave.address, _label(slave.hostname))}
+    said = [*filter(_is_inner, addresses[:MOST_ADDRESSES]), *([label, f"{label}.local"] if label else [])]
+    return [named, *(name for name in said if name not in taken and name.removesuffix(".local") not in taken)]
+
+
+def _label(hostname: str) -> str:
+    """The first label of a host's name; nothing where it is none that every certificate can hold."""
+    label = hostname.split(".")[0].lower()
+    return label if LABEL.fullmatch(label) else ""
+
+
+def _is_inner(address: str) -> bool:
+    ip = ip_of(address)
+    return ip is not None and str(ip) == address and "%" not in address and any(ip in network for network in INNER)

@@ -104,6 +104,10 @@ class Registry:
             found = [_slave(row) for row in connection.execute(sa.select(SLAVES)).mappings()]
         return sorted(found, key=lambda slave: _in_order(slave.slave_id))
 
+    def slaves_besides(self, slave_id: str) -> list[Slave]:
+        """Given a slave_id, return the other registered slaves."""
+        return [slave for slave in self.slaves() if slave.slave_id != slave_id]
+
     def slave(self, name: str) -> Slave:
         """Given a slave_id, an address or a host name, return that slave. Raises UsageError listing the known."""
         everything = self.slaves()
