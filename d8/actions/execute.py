@@ -39,6 +39,7 @@ class Execution:
     error: Message = NOTHING
     hint: Message = NOTHING
     kind: ExitCode = ExitCode.DONE
+    is_cut: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return this slave's object in `exec --json`."""
@@ -48,6 +49,7 @@ class Execution:
             "exit_code": self.exit_code,
             "stdout": self.stdout,
             "stderr": self.stderr,
+            "truncated": self.is_cut,
             "duration_seconds": self.duration_seconds,
             "error": str(self.error) or None,
             "hint": str(self.hint) or None,
@@ -116,15 +118,17 @@ def _run(
             if write and text:
                 write(stream, text)
 
-    stdout, stderr, job = read_to_end(partial(client.job, job_id), heard, check)
+    read = read_to_end(partial(client.job, job_id), heard, check, timeout_seconds)
+    job = read.job
     return Execution(
         slave.slave_id,
-        stdout,
-        stderr,
+        read.stdout,
+        read.stderr,
         job.exit_code,
         job.duration_seconds,
         _ending(job.state, timeout_seconds),
         kind=ExitCode.DONE if job.exit_code == 0 else ExitCode.FAILED,
+        is_cut=job.truncated or (read.is_cut and write is None),
     )
 
 

@@ -79,7 +79,7 @@ class BuildLog:
             self.document[group].append(masked)
             self._write()
 
-    def begin_command(self, command: str, job_id: str, now: datetime, replayable: bool) -> int:
+    def begin_command(self, command: str, job_id: str, now: datetime, replayable: bool, timeout_seconds: float) -> int:
         """Given a command (masked) that is about to start as a job, record it; return its place in the log.
 
         `replayable` says that a resumed build may take its result from here.
@@ -98,6 +98,7 @@ class BuildLog:
             "step": self.step,
             "attempt": len(self.document["attempts"]),
             "replayable": replayable,
+            "timeout_seconds": timeout_seconds,
         }
         self.document["commands"].append(entry)
         self._write()

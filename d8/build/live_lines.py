@@ -5,6 +5,8 @@ from __future__ import annotations
 from d8.build.events import Observer, OutputLine
 from d8.masking import Masker, MaskingStream
 
+LONGEST_LINE = 64 * 1024  # characters; of a longer one the rest counts as another line
+
 
 class LiveLines:
     """Turns chunks of two streams into masked whole lines. Given the masker and who watches."""
@@ -28,6 +30,8 @@ class LiveLines:
 
     def _emit(self, index: int, text: str) -> None:
         *lines, self._rests[index] = (self._rests[index] + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        if len(self._rests[index]) > LONGEST_LINE:
+            lines, self._rests[index] = [*lines, self._rests[index]], ""
         for line in lines:
             if line.strip():
                 self._observer(OutputLine(line))

@@ -21,7 +21,7 @@ from d8.build.live_lines import LiveLines
 from d8.build.recording import RecordedCommand, Recording
 from d8.errors import SlaveUnreachable
 from d8.fleet.agent_client import Job, JobRequest, ProblemAnswer, SlaveClient
-from d8.fleet.job_reader import read_to_end
+from d8.fleet.job_reader import JobOutput, read_to_end
 from d8.masking import Masker
 from d8.messages import Message
 from d8.models import CommandResult, CommandState
@@ -73,7 +73,7 @@ class RemoteShell:
         Without `shows_output` what it prints, meant for us and not for people, stays off the screen. Without
         `replayable` it runs whatever the log holds, and a later resumed build repeats it too.
 
-        Raises SlaveUnreachable when the link stays away for a minute.
+        Raises SlaveUnreachable when the link stays away for a minute, or the slave does not end the command in time.
         """
         self._control.check()
         shown = self._masker.mask(command.line)
@@ -82,7 +82,7 @@ class RemoteShell:
         recorded = self._recorded(shown) if replayable else None
         if recorded and recorded.result:
             return recorded.result
-        running = recorded or self._begin(shown, replayable)
+        running = recorded or self._begin(shown, replayable, timeout_seconds)
         request = JobRequest(command.line, timeout_seconds, running.job_id, stdin=stdin)
         self._running = running
         self._patiently(lambda: self._client.start_job(request))  # a job that is there already is not started again
@@ -167,17 +167,17 @@ class RemoteShell:
             self.start_anew()
         return found
 
-    def _begin(self, shown: str, replayable: bool) -> RecordedCommand:
+    def _begin(self, shown: str, replayable: bool, timeout_seconds: float) -> RecordedCommand:
         job_id = secrets.token_hex(8)
-        index = self._log.begin_command(shown, job_id, datetime.now().astimezone(), replayable)
-        return RecordedCommand(index, shown, job_id, is_running=True)
+        index = self._log.begin_command(shown, job_id, datetime.now().astimezone(), replayable, timeout_seconds)
+        return RecordedCommand(index, shown, job_id, is_running=True, timeout_seconds=timeout_seconds)
 
     def _follow(self, command: RecordedCommand, shows_output: bool) -> tuple[CommandResult, CommandState]:
         """Show a job's output until it ends; record and return the outcome."""
         began = datetime.now().astimezone()
-        stdout, stderr, last = self._read_to_end(command.job_id, shows_output)
-        shown = self._masker.mask(stdout), self._masker.mask(stderr)
-        state = _state(last.state)
+        read = self._read_to_end(command, shows_output)
+        shown = self._masker.mask(read.stdout), self._masker.mask(read.stderr)
+        last, state = read.job, _state(read.job.state)
         result = CommandResult(
             command=command.command,
             success=last.exit_code == 0,
@@ -189,17 +189,18 @@ class RemoteShell:
             job_id=command.job_id,
             timed_out=state is CommandState.TIMED_OUT,
         )
-        self._log.end_command(command.index, result, state, is_whole=shown == (stdout, stderr) and not last.truncated)
+        is_whole = shown == (read.stdout, read.stderr) and not read.is_cut
+        self._log.end_command(command.index, result, state, is_whole)
         self._running = None
         return result, state
 
-    def _read_to_end(self, job_id: str, shows_output: bool) -> tuple[str, str, Job]:
+    def _read_to_end(self, command: RecordedCommand, shows_output: bool) -> JobOutput:
         lines = LiveLines(self._masker, self._observer if shows_output else (lambda _line: None))
 
         def ask(offset: int, stderr_offset: int, wait_seconds: float) -> Job:
-            return self._patiently(partial(self._client.job, job_id, offset, stderr_offset, wait_seconds))
+            return self._patiently(partial(self._client.job, command.job_id, offset, stderr_offset, wait_seconds))
 
-        read = read_to_end(ask, lines.feed, self._control.check)
+        read = read_to_end(ask, lines.feed, self._control.check, command.timeout_seconds, self._clock)
         lines.flush()
         return read
 

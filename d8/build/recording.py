@@ -14,6 +14,7 @@ from typing import Any
 from d8.build.events import StepName
 from d8.models import CommandResult, CommandState
 
+UNKNOWN_TIMEOUT_SECONDS = 3600.0  # of a command in a log that does not say it
 PREPARING = (StepName.PREFLIGHT, StepName.PREREQUISITES, StepName.SOURCE)
 
 
@@ -26,6 +27,7 @@ class RecordedCommand:
     job_id: str
     is_running: bool
     result: CommandResult | None = None
+    timeout_seconds: float = UNKNOWN_TIMEOUT_SECONDS
 
 
 @dataclass
@@ -91,7 +93,9 @@ def _is_of_attempt(entry: Mapping[str, Any], attempt: int) -> bool:
 def _recorded(index: int, entry: Mapping[str, Any]) -> RecordedCommand:
     is_running = entry["state"] == CommandState.RUNNING
     has_result = not is_running and entry["whole"]
-    return RecordedCommand(index, entry["command"], entry["job_id"], is_running, _result(entry) if has_result else None)
+    result = _result(entry) if has_result else None
+    seconds = entry.get("timeout_seconds", UNKNOWN_TIMEOUT_SECONDS)
+    return RecordedCommand(index, entry["command"], entry["job_id"], is_running, result, seconds)
 
 
 def _result(entry: Mapping[str, Any]) -> CommandResult:

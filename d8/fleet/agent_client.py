@@ -25,6 +25,7 @@ from d8.models import Credential, TokenScope
 Found = TypeVar("Found")
 READ_MARGIN_SECONDS = 15.0
 CHUNK_BYTES = 64 * 1024
+LONGEST_TEXT = 4000  # characters of what a refusal says, for screens, logs and the audit
 
 
 class ProblemAnswer(D8Error):
@@ -250,8 +251,8 @@ class _PinnedAdapter(DeadlineAdapter):
 
 def problem_of(status: int, body: Json, address: Address, retry_after: str | None = None) -> D8Error:
     """Given an error answer (application/problem+json), return the error for the operator. Pure."""
-    detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")
-    hint = str(body.get("hint") or "")
+    detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")[:LONGEST_TEXT]
+    hint = str(body.get("hint") or "")[:LONGEST_TEXT]
     if status in (401, 403):
         kind = TokenRefused if status == 401 else Refused
         return kind("{address} refused: {detail}", "{said}", address=address, detail=detail, said=hint)

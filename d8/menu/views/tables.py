@@ -108,6 +108,8 @@ def draw_executions(screen: Screen, problems: Screen, executions: Sequence[Execu
             screen.title(message("{slave}", slave=execution.slave_id))
             for stream, text in (("stdout", execution.stdout), ("stderr", execution.stderr)):
                 screen.raw(stream, text)
+        if execution.is_cut:
+            problems.warn(message("{slave}: the output is too long: only a part was kept", slave=execution.slave_id))
         if execution.error:
             problems.error(
                 message("{slave}: {reason}", slave=execution.slave_id, reason=execution.error), execution.hint

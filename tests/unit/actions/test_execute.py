@@ -14,6 +14,7 @@ from d8.actions import execute as module
 from d8.actions.execute import execute
 from d8.actions.workplace import Workplace
 from d8.errors import ExitCode
+from d8.fleet import job_reader
 from d8.fleet.agent_client import Job, JobRequest
 from tests.support.fakes import make_settings, make_slave
 
@@ -99,3 +100,19 @@ def test_that_a_command_ran_is_written_down_but_not_its_text(
     [deed] = workplace.registry.audit.newest(10)
     assert (deed.action, deed.subject, deed.result) == ("exec", "slave-192-0-2-1", result)
     assert "hush" not in str(deed)
+
+
+class EndlessClient(InMemoryClient):
+    """A slave that answers every poll with more, and never with an end."""
+
+    def job(self, job_id: str, offset: int = 0, stderr_offset: int = 0, wait_seconds: float = 0) -> Job:
+        """A mebibyte more."""
+        text = "x" * 2**20
+        return Job(job_id, self.state, self.exit_code, text, offset + len(text), "", stderr_offset, 0.1)
+
+
+def test_a_command_that_a_slave_never_ends_is_given_up(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "connect_to_slave", lambda *_: EndlessClient())
+    monkeypatch.setattr(job_reader, "MARGIN_SECONDS", -299.0)
+    [execution] = execute(workplace, ["slave-192-0-2-1"], "yes")
+    assert "does not end" in str(execution.error) and execution.kind is ExitCode.UNREACHABLE

@@ -28,7 +28,7 @@ def write_log(folder: Path, second: int, status: BuildStatus, *, commands: int =
     log = BuildLog(folder, name, address.host, NOW.replace(second=second), Masker())
     log.note("master_commit", COMMIT.hash)
     for _ in range(commands):
-        log.begin_command("uptime", "j", NOW, replayable=True)
+        log.begin_command("uptime", "j", NOW, replayable=True, timeout_seconds=5)
     if status is not BuildStatus.RUNNING:
         log.finish(status, NOW, error=BuildFailed("why"))
     return log.path

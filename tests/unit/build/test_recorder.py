@@ -9,6 +9,7 @@ import pytest
 from d8.build.build_log import BuildLog
 from d8.build.command_failed import CommandFailed
 from d8.build.events import CommandStarted, OutputLine
+from d8.build.live_lines import LONGEST_LINE
 from d8.build.recorder import RemoteShell
 from d8.errors import SlaveUnreachable
 from d8.fleet.agent_client import Job
@@ -114,3 +115,13 @@ def test_the_log_is_private_and_whole_after_every_command(make):
     make(ScriptedClient(["x\n"])).run(command("x"), timeout_seconds=5)
     assert make.log.path.stat().st_mode & 0o777 == 0o600
     assert make.log.document["status"] == "running"
+
+
+def test_a_line_without_end_is_told_in_pieces(make):
+    make(ScriptedClient(["x" * 50_000] * 10)).run(command("x"), timeout_seconds=5)
+    lines = [event.text for event in make.events if isinstance(event, OutputLine)]
+    assert (
+        sum(map(len, lines)) == 500_000
+        and max(map(len, lines)) <= 2 * LONGEST_LINE
+        and len(make.log.path.read_text()) < 80_000
+    )
