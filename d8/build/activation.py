@@ -9,13 +9,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from d8.build.command_failed import CommandFailed
 from d8.build.context import BuildContext
 from d8.commands import activation
 from d8.errors import BuildFailed, D8Error, PermanentFailure, Refused, SlaveUnreachable
-from d8.fleet.agent_client import SlaveClient
+from d8.fleet.agent_client import ProblemAnswer, SlaveClient
 from d8.fleet.connection import connect
 from d8.fleet.issuing import Issued, host_names, issue
 from d8.fleet.release_signing import ReleaseSigner
@@ -23,7 +23,9 @@ from d8.fleet.trust import FleetAuthority, token_hash
 from d8.messages import message
 from d8.models import Credential, CredentialKind, Scope
 
+T = TypeVar("T")
 POLL_SECONDS = 0.5
+UNKNOWN_JOB = 404
 UNDO_MARGIN_SECONDS = 30.0
 VERBS = {
     "install": message("writing units and settings"),
@@ -99,8 +101,15 @@ class Activation:
 
         Raises BuildFailed when the bootstrap, not the agent, answers in the end.
         """
-        answer = self._verb("handover", seconds=self._settings.command_timeout_seconds)
-        seconds = float(answer.get("deadline_seconds") or self._settings.confirm_timeout_seconds)
+        seconds = self._settings.confirm_timeout_seconds
+        try:
+            answer = self._verb("handover", seconds=self._settings.command_timeout_seconds)
+        except (SlaveUnreachable, Refused, ProblemAnswer, BuildFailed) as problem:
+            if not _may_have_begun(problem) and not self._agent_answers():
+                raise
+            self._context.shell.lose_running()
+        else:
+            seconds = float(answer.get("deadline_seconds") or seconds)
         return self._wait_for_agent(seconds)
 
     def enroll_and_prove(self, client: SlaveClient) -> tuple[SlaveClient, AgentFacts]:
@@ -110,7 +119,7 @@ class Activation:
         up after the stabilisation time.
         """
         issued = self._issue(CredentialKind.AGENT)
-        client.enroll(issued.enrolment(self._authority, self._settings.tls, begins_anew=True))
+        self._enroll(client, issued)
         client.close()
         enrolled = self._client(issued.credential)
         first = self._prove(enrolled)
@@ -127,15 +136,7 @@ class Activation:
 
     def confirm(self, client: SlaveClient) -> None:
         """Make it final: the installer's secrets die, the guard is disarmed."""
-        deadline = self._clock() + self._settings.confirm_timeout_seconds
-        while True:
-            try:
-                client.confirm()
-                break
-            except SlaveUnreachable:  # safe to repeat: confirming twice is confirming once
-                if self._clock() > deadline:
-                    raise
-                self._sleep(POLL_SECONDS)
+        self._patiently(client.confirm)  # confirming twice is confirming once
 
     def wait_until_undone(self) -> None:
         """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there."""
@@ -167,8 +168,36 @@ class Activation:
         text = "{error}; the slave says: {reason}"
         return BuildFailed(text, "{advice}", error=error.message, reason=reason, advice=error.hint)
 
+    def _enroll(self, client: SlaveClient, issued: Issued) -> None:
+        """Enrol, also over a link that goes away: what has arrived makes the agent refuse the certificate or the token
+        that it had before, and whether it has, `_prove` finds out."""
+        enrolment = issued.enrolment(self._authority, self._settings.tls, begins_anew=True)
+        attempts = 0
+
+        def enroll() -> None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                client.enroll(enrolment)
+            except Refused:
+                if attempts == 1:
+                    raise
+
+        self._patiently(enroll)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Repeat a call that is safe to repeat while the link is away, for as long as the slave waits for confirm."""
+        deadline = self._clock() + self._settings.confirm_timeout_seconds
+        while True:
+            try:
+                return call()
+            except SlaveUnreachable:
+                if self._clock() > deadline:
+                    raise
+                self._sleep(POLL_SECONDS)
+
     def _prove(self, client: SlaveClient) -> AgentFacts:
-        facts, wanted = AgentFacts.read(client.system()), self._context.commit.hash
+        facts, wanted = AgentFacts.read(self._patiently(client.system)), self._context.commit.hash
         if facts.commit != wanted:
             raise BuildFailed("the agent runs commit {found} and not {wanted}", found=facts.commit, wanted=wanted)
         return facts
@@ -183,7 +212,7 @@ class Activation:
                 client = connect(self._address, self._settings, self._registry)
                 health = client.health()
                 mode = str(health.get("mode"))
-                if mode == "agent" and health.get("commit") == self._context.commit.hash:
+                if self._is_wanted(health):
                     return client
                 client.close()
             except (SlaveUnreachable, Refused) as error:
@@ -196,6 +225,19 @@ class Activation:
             mode=mode,
             last=last.message if last else "-",
         )
+
+    def _agent_answers(self) -> bool:
+        """Whether the new agent has the port by now."""
+        try:
+            client = connect(self._address, self._settings, self._registry)
+            health = client.health()
+            client.close()
+        except (SlaveUnreachable, Refused):
+            return False
+        return self._is_wanted(health)
+
+    def _is_wanted(self, health: dict[str, Any]) -> bool:
+        return bool(health.get("mode") == "agent" and health.get("commit") == self._context.commit.hash)
 
     def _issue(self, kind: CredentialKind) -> Issued:
         """Make a token and a certificate for this slave, and remember them before anything of them is sent."""
@@ -254,3 +296,11 @@ class Activation:
             "language": settings.language,
             "release_key": ReleaseSigner(settings.data_dir / "pki").public_key,
         }
+
+
+def _may_have_begun(problem: D8Error) -> bool:
+    """Given why the job of a handover was not followed to its end, return whether the port may change hands all the
+    same: who has it afterwards has another certificate, and never heard of the job. Pure."""
+    if isinstance(problem, ProblemAnswer):
+        return problem.status == UNKNOWN_JOB
+    return isinstance(problem, SlaveUnreachable | Refused)

@@ -153,6 +153,12 @@ class RemoteShell:
             self._patiently(partial(self.cancel, self._running))
             self._running = None
 
+    def lose_running(self) -> None:
+        """Record that nobody will learn how the job that ran last has ended."""
+        if self._running is not None:
+            self._log.end_without_result(self._running.index, CommandState.LOST)
+            self._running = None
+
     def cancel(self, command: RecordedCommand) -> None:
         """Given a recorded command, end its job on the slave, if it is there and runs, and record it."""
         try:
