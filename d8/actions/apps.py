@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from d8.actions.workplace import Workplace
 from d8.app_errors import AppNotUp, UnusableApp
 from d8.app_models import AppDetail, AppEdited, AppPermission, AppStatus, AppVerb, FieldProblem
-from d8.errors import D8Error, UsageError
+from d8.errors import Cancelled, D8Error, UsageError
 from d8.fleet.answers import Json
 from d8.fleet.apps_client import AppsClient
 from d8.fleet.connection import connect_to_slave
@@ -193,11 +193,20 @@ class AppsRoom:
 def _changing(
     workplace: Workplace, slave_name: str, verb: str, name: str, document: Json | None = None
 ) -> Iterator[tuple[Slave, AppsClient]]:
-    """A line to a slave's apps for one change; how it ends is recorded, secrets are taken out of its errors."""
+    """A line to a slave's apps for one change; how it ends is recorded, secrets are taken out of its errors.
+
+    Raises Cancelled for Ctrl+C: only the waiting ends, for the slave has the order.
+    """
     with AppsRoom(workplace, slave_name) as room:
         try:
             with workplace.registry.recording(f"app-{verb}", f"{room.slave.slave_id}/{name}"):
                 yield room.slave, room.client
+        except KeyboardInterrupt as order:
+            raise Cancelled(
+                "nobody waits any more, but the slave goes on with it",
+                "What came of it:\npython3 start_d8.py apps {slave}",
+                slave=room.slave.slave_id,
+            ) from order
         except D8Error as error:
             _mask(error, _values(document or {}))
             raise

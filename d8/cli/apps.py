@@ -22,7 +22,7 @@ from d8.actions.watch import watch_apps
 from d8.app_models import AppKind, AppVerb, LogFilter, log_item_as_json
 from d8.cli.run import Run
 from d8.errors import Cancelled, ExitCode, UsageError
-from d8.menu.views.apps import draw_app, draw_app_removed, draw_apps, draw_edit, draw_registered, draw_result
+from d8.menu.views.apps import at_work, draw_app, draw_app_removed, draw_apps, draw_edit, draw_registered, draw_result
 from d8.menu.views.apps_watch import AppsWatch
 from d8.menu.views.logs import LogView
 from d8.messages import message
@@ -64,7 +64,8 @@ def answer_status(run: Run, slave: str, name: str) -> ExitCode:
 
 def answer_verb(run: Run, slave: str, verb: AppVerb, name: str) -> ExitCode:
     """Given a slave, a verb and an app, do it."""
-    result = control_app(run.workplace, slave, verb, name)
+    with run.waiting(at_work(slave, name)):
+        result = control_app(run.workplace, slave, verb, name)
     run.answer(result.as_json(), lambda screen: draw_result(screen, result))
     return ExitCode.DONE
 
@@ -76,7 +77,8 @@ def answer_remove(run: Run, slave: str, name: str) -> ExitCode:
     )
     if not run.confirmed(question):
         raise Cancelled("Nothing was done.")
-    removal = remove_app(run.workplace, slave, name)
+    with run.waiting(at_work(slave, name)):
+        removal = remove_app(run.workplace, slave, name)
     run.answer(removal.as_json(), lambda screen: draw_app_removed(screen, removal))
     return ExitCode.DONE
 
@@ -96,7 +98,8 @@ def answer_register(run: Run, slave: str, options: dict[str, Any]) -> ExitCode:
             "'{script}' does not tell the folder that the app runs in", "Add --working-dir FOLDER.", script=script
         )
     document = {"name": options["name"], "kind": kind.value, **_fields({**options, "working_dir": folder}, kind)}
-    result = register_app(run.workplace, slave, document)
+    with run.waiting(at_work(slave, options["name"])):
+        result = register_app(run.workplace, slave, document)
     run.answer(result.as_json(), lambda screen: draw_registered(screen, result))
     return ExitCode.DONE
 
@@ -107,7 +110,8 @@ def answer_edit(run: Run, slave: str, name: str, options: dict[str, Any]) -> Exi
     if not fields:
         raise UsageError("edit got nothing to change", "start_d8.py app SLAVE edit --help lists what can be changed.")
     document = {**fields, **{switch: True for switch in SWITCHES if options[switch]}}
-    edit = edit_app(run.workplace, slave, name, document)
+    with run.waiting(at_work(slave, name)):
+        edit = edit_app(run.workplace, slave, name, document)
     run.answer(edit.as_json(), lambda screen: draw_edit(screen, edit))
     return ExitCode.DONE
 

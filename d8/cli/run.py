@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,10 @@ class Run:
         if self.wants_json:
             raise UsageError("this needs an answer: {question}", "Add --yes to say yes.", question=question)
         return self.prompts.confirm(question)
+
+    def waiting(self, for_what: Message) -> AbstractContextManager[None]:
+        """Given what is waited for, say so as long as it takes, where a person looks."""
+        return nullcontext() if self.wants_json else self.screen.waiting(for_what)
 
     def answer(self, document: dict[str, Any], draw: Callable[[Screen], None]) -> None:
         """Given a result as JSON and as a picture, show the one that was asked for."""

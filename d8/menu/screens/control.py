@@ -8,7 +8,7 @@ from d8.errors import D8Error
 from d8.menu.conversation import Conversation
 from d8.menu.picking import pick_slave_and_app
 from d8.menu.prompts import Choice
-from d8.menu.views.apps import draw_app, draw_app_removed, draw_result
+from d8.menu.views.apps import at_work, draw_app, draw_app_removed, draw_result
 from d8.menu.views.failures import draw_failure
 from d8.messages import message
 
@@ -46,9 +46,13 @@ def _do(conversation: Conversation, slave_id: str, name: str, number: int) -> bo
     if number == SHOW:
         draw_app(screen, show_app(workplace, slave_id, name))
     elif number != REMOVE:
-        draw_result(screen, control_app(workplace, slave_id, VERBS[number], name))
+        with screen.waiting(at_work(slave_id, name)):
+            result = control_app(workplace, slave_id, VERBS[number], name)
+        draw_result(screen, result)
     elif conversation.prompts.confirm(message("Remove the app {app} from {slave}?", app=name, slave=slave_id)):
-        draw_app_removed(screen, remove_app(workplace, slave_id, name))
+        with screen.waiting(at_work(slave_id, name)):
+            removal = remove_app(workplace, slave_id, name)
+        draw_app_removed(screen, removal)
         return True
     else:
         screen.say(message("Nothing was done."))

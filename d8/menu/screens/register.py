@@ -10,7 +10,7 @@ from d8.app_errors import AppNotUp, UnusableApp
 from d8.menu.conversation import Conversation
 from d8.menu.picking import pick_slave
 from d8.menu.prompts import Choice
-from d8.menu.views.apps import draw_description, draw_permissions, draw_registered
+from d8.menu.views.apps import at_work, draw_description, draw_permissions, draw_registered
 from d8.menu.views.failures import draw_failure, draw_problem
 from d8.messages import message
 
@@ -41,7 +41,10 @@ def run(conversation: Conversation) -> None:
         return
     while True:
         try:
-            draw_registered(screen, register_app(workplace, slave.slave_id, description_of(answers)))
+            document = description_of(answers)
+            with screen.waiting(at_work(slave.slave_id, document["name"])):
+                result = register_app(workplace, slave.slave_id, document)
+            draw_registered(screen, result)
             return
         except UnusableApp as error:
             screen.error(error.message)

@@ -42,6 +42,11 @@ LONGEST_VALUE = 200
 USERS = "app-users"  # the permission that names the users that apps may run as
 
 
+def at_work(slave: str, app: str) -> Message:
+    """Given a slave and the app that something is done with, return what is shown meanwhile."""
+    return message("{slave} is at work on {app}: this may take a minute", slave=slave, app=app)
+
+
 def draw_apps(screen: Screen, found: SlaveApps) -> None:
     """Given the apps of a slave, show the table and what deserves attention."""
     if not found.apps:

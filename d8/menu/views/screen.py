@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -103,6 +104,19 @@ class Screen:
         """Write anything, within the margin; `is_wide` up to the right edge."""
         right = 1 if is_wide else 0
         self.console.print(Padding(renderable, (0, right, 0, MARGIN + indent), expand=is_wide))
+
+    @contextmanager
+    def waiting(self, message: Message) -> Iterator[None]:
+        """Show on a terminal what is being waited for, for as long as it takes; a pipe gets nothing of it."""
+        if not self.console.is_terminal:
+            yield
+        elif self.console.is_dumb_terminal:
+            self.note(message)
+            yield
+        else:
+            spinner = "dots" if self.marks.ok == Marks.ok else "line"
+            with self.console.status(self.text(message), spinner=spinner, spinner_style="title"):
+                yield
 
     def gap(self) -> None:
         """Write an empty line."""

@@ -30,7 +30,8 @@ from d8.actions.watch import watch_apps
 from d8.actions.workplace import Workplace
 from d8.app_errors import AppNotUp, UnusableApp
 from d8.app_models import AppKind, AppVerb, LogEntry, LogFilter, LogPriority, LogSkipped
-from d8.errors import D8Error, SlaveUnreachable, UsageError
+from d8.errors import Cancelled, D8Error, SlaveUnreachable, UsageError
+from d8.fleet.apps_client import AppsClient
 from d8.menu.views.screen import THEME, Screen
 from d8.menu.views.tables import draw_fleet
 from tests.support.apps_agent import Running, Stream, app_document, entry, problem, running_apps_agent
@@ -73,6 +74,20 @@ def test_what_changes_an_app_is_recorded_and_looking_is_not(workplace: Workplace
         ("app-remove", f"{slave}/shop", "done"),
         ("app-remove", f"{slave}/shop", "wrong_usage"),
     ]
+
+
+def test_ctrl_c_while_the_slave_works_says_that_it_goes_on(
+    workplace: Workplace, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    slave = running.slave.slave_id
+    monkeypatch.setattr(AppsClient, "act", interrupted)
+    with pytest.raises(Cancelled) as told:
+        actions.control_app(workplace, slave, AppVerb.RESTART, "shop")
+    assert "the slave goes on" in str(told.value) and f"apps {slave}" in str(told.value.hint)
+    assert audit(workplace) == [("app-restart", f"{slave}/shop", "unknown")]
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a b", "../x", "a/../b", "-x", "a" * 49, "a\n", "*"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ from tests.support.fakes import ScriptedOperator, make_settings, make_slave
 
 NASTY = "\x1b[2J\x1b]0;owned\x07\r"
 WIDTH = 80
+SIGN_OF_LIFE = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h(\r\x1b\[1A\x1b\[2K)?", re.DOTALL)
 
 
 def make_screen(is_terminal: bool = True) -> Screen:
@@ -58,7 +60,7 @@ def make_screen(is_terminal: bool = True) -> Screen:
 
 def shown_on(screen: Screen) -> str:
     assert isinstance(screen.console.file, io.StringIO)
-    text = screen.console.file.getvalue()
+    text = SIGN_OF_LIFE.sub("", screen.console.file.getvalue())
     for style in ("\x1b[1m", "\x1b[2m", "\x1b[0m", "\x1b[1;2m"):
         text = text.replace(style, "")
     assert "\x1b" not in text and "\x07" not in text and "\r" not in text

@@ -144,3 +144,13 @@ def test_no_color_is_respected() -> None:
 def test_a_terminal_without_unicode_gets_plain_marks() -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), theme=THEME)
     assert Screen(console=console).marks.ok == "+"
+
+
+@pytest.mark.parametrize(("is_terminal", "is_shown"), [(True, True), (False, False)])
+def test_waiting_shows_a_sign_of_life_where_somebody_looks(is_terminal: bool, is_shown: bool) -> None:
+    out = io.StringIO()
+    screen = Screen(console=Console(file=out, theme=THEME, width=80, force_terminal=is_terminal))
+    with screen.waiting(message("{slave} is at work", slave="pi\x1b")):
+        pass
+    assert ("pi\\x1b is at work" in out.getvalue()) is is_shown
+    assert is_shown or not out.getvalue()
