@@ -64,7 +64,7 @@ def write_crash_log(failure: BaseException, settings: Settings | None) -> Path:
 
 def _tell(error: D8Error, wants_json: bool, translate: Translate) -> None:
     if wants_json:
-        print(json.dumps(error.as_json(), ensure_ascii=False))
+        print(json.dumps(error.as_json(), ensure_ascii=True))
         return
     from d8.menu.views.failures import draw_failure
     from d8.menu.views.screen import Screen, make_console

@@ -5,6 +5,7 @@ Every function raises NotUnderstood for a document that no agent gives.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from d8.app_models import (
@@ -24,6 +25,7 @@ from d8.app_models import (
 from d8.fleet.answers import Json, NotUnderstood, document, needed, optional
 
 LOWEST_PRIORITY = 7
+MOMENT = re.compile(r"[0-9T:.+-]{10,40}Z?")  # ISO-8601, more strictly than fromisoformat, which takes any separator
 
 
 def app_status(answer: Json) -> AppStatus:
@@ -140,11 +142,17 @@ def _entry(one: Json) -> LogEntry:
     priority = optional(one, "priority", int)
     return LogEntry(
         cursor=needed(one, "cursor", str),
-        time=needed(one, "time", str),
+        time=_moment(needed(one, "time", str)),
         priority=min(max(priority, 0), LOWEST_PRIORITY) if priority is not None else LOWEST_PRIORITY - 1,
         message=optional(one, "message", str) or "",
         pid=optional(one, "pid", int),
     )
+
+
+def _moment(text: str) -> str:
+    if not MOMENT.fullmatch(text):
+        raise NotUnderstood("not a moment")
+    return text
 
 
 def _state(word: str) -> AppState:

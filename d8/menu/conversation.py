@@ -8,6 +8,7 @@ from functools import cached_property
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error
 from d8.menu.prompts import Choice, Prompts
+from d8.menu.views.printable import printable
 from d8.menu.views.screen import Screen
 from d8.messages import Message, message
 from d8.source import master_commit
@@ -41,7 +42,8 @@ class Conversation:
         The way back stands before them as number 0. Raises BackToMenu for it.
         """
         back = Choice(BACK, message("Back to the menu").text(self.screen.translate))
-        number = self.prompts.choose(title.text(self.screen.translate), [back, *choices])
+        shown = [Choice(choice.number, printable(choice.title)) for choice in choices]  # names come from slaves
+        number = self.prompts.choose(printable(title.text(self.screen.translate)), [back, *shown])
         if number == BACK:
             raise BackToMenu
         return number

@@ -13,6 +13,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Protocol
 
 from d8.errors import D8Error, UsageError
+from d8.menu.views.printable import without_controls
 from d8.messages import Message, Translate, message
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class PlainPrompts:
         self._read("\n" + self._said(message("  Enter: back to the menu ")))
 
     def _said(self, text: Message) -> str:
-        return text.text(self._translate)
+        return without_controls(text.text(self._translate))
 
 
 class TerminalPrompts:
@@ -159,7 +160,7 @@ class TerminalPrompts:
         questionary.text(self._said(message("Enter: back to the menu")), qmark=" ", style=_style()).unsafe_ask()
 
     def _said(self, text: Message) -> str:
-        return text.text(self._translate)
+        return without_controls(text.text(self._translate))
 
 
 def problem_with(answer: str, check: Check, translate: Translate) -> str | None:

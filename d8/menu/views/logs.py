@@ -10,7 +10,7 @@ from rich.text import Text
 
 from d8.actions.logs import FollowedItem, LinkBack, LinkLost
 from d8.app_models import LogEnd, LogEntry, LogSkipped, LogSuppressed
-from d8.menu.views.printable import printable_lines
+from d8.menu.views.printable import printable, printable_lines, without_controls
 from d8.menu.views.screen import MARGIN, Screen
 from d8.messages import message
 
@@ -25,7 +25,7 @@ class LogView:
     """Shows an app's entries as they come. Given the screen, where notices go, and the app's name.
 
     In a terminal each entry has the local time and stands clear of the next one; in a pipe it is one line with the
-    moment in UTC, and its text is left as it is.
+    moment in UTC, and of its text only control characters are changed.
     """
 
     def __init__(self, screen: Screen, notices: Screen, name: str) -> None:
@@ -88,7 +88,8 @@ class LogView:
 
     def _plain(self, entry: LogEntry) -> str:
         process = f"[{entry.pid}]" if entry.pid is not None else ""
-        return f"{entry.time} {WORDS[entry.priority]} {self._name}{process}: {entry.message}\n"
+        line = f"{entry.time} {WORDS[entry.priority]} {self._name}{process}: {entry.message}"
+        return without_controls(line) + "\n"
 
     def _notice(self, item: FollowedItem) -> None:
         notices = self._notices
@@ -115,5 +116,5 @@ def local_moment(text: str) -> tuple[str, str]:
     try:
         local = datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        return "", text[: len(TIME)].ljust(len(TIME))
+        return "", printable(text)[: len(TIME)].ljust(len(TIME))
     return f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}"

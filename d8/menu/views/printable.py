@@ -18,6 +18,12 @@ def printable_lines(text: str) -> list[str]:
     return [printable(line) for line in text.replace("\r\n", "\n").split("\n")]
 
 
+def without_controls(text: str) -> str:
+    """Given text of a slave for a pipe, return it as it is but for control characters, which become visible: what reads
+    the pipe may be a terminal in the end. Tabs and line ends stay."""
+    return "".join(character if character in "\t\n" else _shown(character) for character in text)
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) not in ("Cc", "Cs") and character not in _BIDIRECTIONAL:
         return character

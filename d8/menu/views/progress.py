@@ -126,7 +126,7 @@ class BuildProgress:
         """What it is for says more than its text, which stands in the log."""
         first, *rest = event.command.strip().splitlines() or [""]
         words = self._cropped(printable(first)) + (f" {self._screen.marks.dots}" if rest else "")
-        self._command = event.purpose.text(self._screen.translate) if event.purpose else f"$ {words}"
+        self._command = self._screen.text(event.purpose).plain if event.purpose else f"$ {words}"
         self._lines.clear()
         if not self.is_live:
             self._line(Text(f"  {self._command}", style="note"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,6 +157,12 @@ def test_a_state_of_a_later_version_is_unknown() -> None:
 def test_a_frame_that_is_none_is_not_believed(frame: str | bytes) -> None:
     with pytest.raises(NotUnderstood):
         log_frame(frame)
+
+
+@pytest.mark.parametrize("time", ["\x1b]0;owned\x07", "2026-11-22\x1b10:00:00", "2026-11-22T10:00:00Z\n", "now", ""])
+def test_a_moment_that_is_none_is_not_believed(time: str) -> None:
+    with pytest.raises(NotUnderstood):
+        log_frame(json.dumps([entry(1) | {"time": time}]))
 
 
 def test_a_kind_of_item_that_is_not_known_is_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prompt_toolkit.application import create_app_session
@@ -11,7 +12,9 @@ from prompt_toolkit.output import DummyOutput
 
 from d8.errors import UsageError
 from d8.fleet.names import parse_address
+from d8.menu.conversation import Conversation
 from d8.menu.prompts import Choice, PlainPrompts, TerminalPrompts, prompts_for_terminal, understood
+from d8.menu.views.screen import Screen
 from d8.messages import message
 
 QUESTION = message("Build {address} now?", address="pi")
@@ -77,3 +80,14 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(UsageError, match="no terminal"):
         prompts_for_terminal(str)
+
+
+def test_a_name_from_a_slave_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    nasty = "\x1b]0;owned\x07\n  9  Remove all"
+    prompts = plain("1", "y")
+    place: Any = None
+    conversation = Conversation(place, Screen(), prompts)
+    assert conversation.choose(message("Which {what}?", what=nasty), [Choice(1, nasty)]) == 1
+    assert prompts.confirm(message("Remove {what}?", what="\x1b[2J"))
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\x07" not in shown and "\n  9" not in shown
