@@ -77,4 +77,4 @@ class Cancelled(D8Error):
 
 
 class Terminated(KeyboardInterrupt):
-    """A polite request to end (SIGTERM): nobody is there to be asked."""
+    """A polite request to end (SIGTERM, or a closed terminal): nobody is there to be asked."""

@@ -41,9 +41,13 @@ class Demo:
         if not sys.platform.startswith("linux"):
             raise Refused("the demo runs a slave on this machine, and slaves run Linux", "Run it on a Linux machine.")
         self.folder = Path(tempfile.mkdtemp(prefix="d8-demo-"))
-        self.home = private_folder(self.folder / "home")
-        self.settings = demo_settings(settings, self.folder, free_port())
-        self.workplace = Workplace(self.settings)
+        try:
+            self.home = private_folder(self.folder / "home")
+            self.settings = demo_settings(settings, self.folder, free_port())
+            self.workplace = Workplace(self.settings)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         self.address = Address(LOOPBACK, self.settings.slave_port)
         self._report: BuildReport | None = None
 

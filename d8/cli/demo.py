@@ -20,11 +20,11 @@ AGAIN = "Start the demo again; if it repeats, start_d8.py doctor may say why."
 def run_demo(run: Run, keep: bool) -> ExitCode:
     """Given whether to keep the slave, run the demo and say what to try next. Cleans up after Ctrl+C as well."""
     demo = Demo(run.settings)
-    run.screen.say(
-        message("A slave on this machine, in {folder}: real, but apart from everything.", folder=demo.folder)
-    )
     is_kept = False
     try:
+        run.screen.say(
+            message("A slave on this machine, in {folder}: real, but apart from everything.", folder=demo.folder)
+        )
         report, document = _show(run, demo)
         is_kept = keep and report.status is BuildStatus.SUCCESS
         if report.status is BuildStatus.SUCCESS and not keep:

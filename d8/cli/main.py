@@ -17,10 +17,15 @@ from d8.errors import D8Error, ExitCode, Terminated
 from d8.locale import DOMAIN, FOLDER, Translate
 from d8.settings import Settings
 
+# A terminal that is closed sends SIGHUP; Windows has none.
+REQUESTS_TO_END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 def main(arguments: Sequence[str]) -> int:
     """Given the words after the program's name, run the command and return its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for request in REQUESTS_TO_END:
+        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
+            signal.signal(request, _interrupt)
     words = list(arguments)
     own_words = words[: words.index("--")] if "--" in words else words
     run = Run("--json" in own_words, "--yes" in own_words)
@@ -65,8 +70,10 @@ def _settings(run: Run) -> Settings | None:
         return None
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    """A polite request to end is treated like Ctrl+C: what was begun is cleaned up."""
+def _interrupt(number: int, _frame: object) -> None:
+    """A polite request to end is treated like Ctrl+C: what was begun is cleaned up. A closed terminal may ask twice."""
+    if number != signal.SIGTERM:
+        signal.signal(number, signal.SIG_IGN)
     raise Terminated
 
 

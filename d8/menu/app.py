@@ -7,7 +7,7 @@ from pathlib import Path
 
 from d8 import __version__
 from d8.actions.advice import settings_warnings
-from d8.errors import D8Error, ExitCode
+from d8.errors import D8Error, ExitCode, Terminated
 from d8.menu.conversation import BackToMenu, Conversation
 from d8.menu.options import EXIT, OPTIONS, Option
 from d8.menu.prompts import Choice
@@ -47,6 +47,8 @@ def _run(option: Option, conversation: Conversation, crash_log: CrashLog) -> boo
         return False
     except D8Error as error:
         draw_failure(screen, error)
+    except Terminated:
+        raise
     except (KeyboardInterrupt, EOFError):
         screen.gap()
         screen.warn(message("cancelled"))

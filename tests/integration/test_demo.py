@@ -94,21 +94,22 @@ def test_a_kept_slave_answers_until_it_is_removed(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment",
+    ("moment", "number"),
     [
-        pytest.param("[4/8]", id="while it builds"),
-        pytest.param("2. On the slave", id="while the script runs", marks=pytest.mark.full),
-        pytest.param("[7/8] Handover", id="during the handover", marks=pytest.mark.full),
+        pytest.param("[4/8]", signal.SIGINT, id="while it builds"),
+        pytest.param("[4/8]", signal.SIGHUP, id="a closed terminal"),
+        pytest.param("2. On the slave", signal.SIGINT, id="while the script runs", marks=pytest.mark.full),
+        pytest.param("[7/8] Handover", signal.SIGINT, id="during the handover", marks=pytest.mark.full),
     ],
 )
-def test_ctrl_c_leaves_nothing(operator: Operator, moment: str) -> None:
+def test_an_end_in_the_middle_leaves_nothing(operator: Operator, moment: str, number: signal.Signals) -> None:
     process = operator.start()
     assert process.stdout
     for line in process.stdout:
         if moment in line:
             break
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=90)
     assert process.returncode == 1
     assert "Traceback" not in stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from d8.actions import build as build_action
 from d8.cli import main
 from d8.cli.run import Run
-from d8.errors import ExitCode
+from d8.errors import ExitCode, Terminated
 from d8.fleet.registry import Registry
 from tests.support.fakes import COMMIT, InMemoryBuilder, make_slave
 
@@ -264,6 +265,23 @@ def test_ctrl_c_is_told_in_a_word(
     monkeypatch.setattr("d8.actions.builds.list_builds", interrupted)
     assert main(["builds"]) == ExitCode.FAILED
     assert "cancelled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("before", "is_heard"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_a_closed_terminal_is_a_polite_end_unless_nohup_says_otherwise(
+    data: Path, before: signal.Handlers, is_heard: bool
+) -> None:
+    former = signal.signal(signal.SIGHUP, before)
+    try:
+        main(["--help"])
+        handler = signal.getsignal(signal.SIGHUP)
+        assert callable(handler) and not isinstance(handler, signal.Handlers) if is_heard else handler is before
+        if is_heard and callable(handler):
+            with pytest.raises(Terminated):
+                handler(signal.SIGHUP, None)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "a shell may send a second one"
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_help_speaks_spanish(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

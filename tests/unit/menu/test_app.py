@@ -12,7 +12,7 @@ import pytest
 from d8.actions import build as build_action
 from d8.actions.workplace import Workplace
 from d8.cli.failures import write_crash_log
-from d8.errors import ExitCode
+from d8.errors import ExitCode, Terminated
 from d8.locale import translation
 from d8.menu.app import run_menu
 from d8.menu.conversation import Conversation
@@ -117,6 +117,11 @@ def test_an_unexpected_failure_is_logged_and_returns(session: Session, monkeypat
 
 def test_ctrl_c_inside_an_option_returns(session: Session) -> None:
     assert "cancelled" in session.play(11, KeyboardInterrupt(), 0)
+
+
+def test_a_closed_terminal_inside_an_option_ends_the_menu(session: Session) -> None:
+    with pytest.raises(Terminated):
+        session.play(11, Terminated(), 0)
 
 
 def test_the_removal_of_a_slave_out_of_reach_is_pending_and_shown(session: Session) -> None:
