@@ -13,7 +13,7 @@ from d8 import __version__
 from d8.build.activation import AgentFacts
 from d8.build.attempts import Built, NoStrategyWorked, run_strategies
 from d8.build.build_log import BuildLog
-from d8.build.cancellation import put_back_the_agent, remove_uploads, take_back
+from d8.build.cancellation import discard_attempt, leave_as_before, remove_uploads
 from d8.build.command_failed import last_output
 from d8.build.connectivity import Connectivity
 from d8.build.context import BuildContext
@@ -142,9 +142,14 @@ class BuildD8Slave:
             return self._adopt(server.client)
         try:
             context = self._prepare(server.client, connectivity, commit)
-            built = self._install(context, server.client)
+            built = self._install(context)
         except Stopped as order:
             self._obey(order.wish, server.client)
+            raise
+        except SlaveUnreachable:
+            raise
+        except D8Error:
+            self._take_back(server.client)
             raise
         finally:
             server.client.close()
@@ -207,30 +212,31 @@ class BuildD8Slave:
         self._shell.wait_for(unsettled(self._log.document, self._opening.recording))
         return self._shell
 
-    def _install(self, context: BuildContext, client: SlaveClient) -> Built:
-        """Steps 5 to 7. A slave that had an agent before gets it back when nothing works."""
+    def _install(self, context: BuildContext) -> Built:
+        """Steps 5 to 7."""
         policy = RetryPolicy(self._settings.attempts, self._settings.retry_delay_seconds)
-        try:
-            return run_strategies(self._options.strategies, context, policy, self._sleep)
-        except D8Error:
-            if _has_former_agent(client):
-                put_back_the_agent(context)
-            raise
+        return run_strategies(self._options.strategies, context, policy, self._sleep)
 
     def _obey(self, wish: Wish, client: SlaveClient) -> None:
         """Carry out the order: to detach nothing is done, to cancel the slave is put back as it was."""
         if wish is Wish.DETACH:
             return
         self._control.accept(wish)
+        self._take_back(client)
+
+    def _take_back(self, client: SlaveClient) -> None:
+        """Put the slave back as it was before this build, as far as it lets us; say so where it does not."""
+        steps = [StepName(step["step"]) for step in self._log.document["steps"]]
         try:
             if self._shell:
                 self._shell.cancel_running()
             if self._context:
-                reached = StepName(self._log.document["steps"][-1]["step"])
-                take_back(self._context, reached, self._trying(), _has_former_agent(client), self._sleep)
+                discard_attempt(self._context, steps[-1], self._trying(), self._sleep)
             if self._shell:
                 facts = self._context.facts if self._context else None
                 remove_uploads(self._shell, self._log.document, facts, self._settings.command_timeout_seconds)
+            if self._context:
+                leave_as_before(self._context, steps, _has_former_agent(client), self._sleep)
         except D8Error as error:
             self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from d8.commands.preflight import HostFacts
@@ -23,8 +24,14 @@ def put_back(facts: HostFacts, launcher: str) -> ShellCommand:
 
 
 def remove_all_but_bootstrap(facts: HostFacts, launcher: str) -> ShellCommand:
-    """Given the host and the launcher, return the call that removes units and settings and leaves the bootstrap."""
-    return facts.as_owner(command(facts.python, "-I", launcher, "uninstall", "--keep-bootstrap", "--wait"))
+    """Given the host and the launcher, return the call that begins to remove units and settings; the installer's
+    server answers afterwards. It returns at once, for it may run in a job of the bootstrap that ends."""
+    return facts.as_owner(command(facts.python, "-I", launcher, "uninstall", "--keep-bootstrap"))
+
+
+def is_there(facts: HostFacts, launcher: str) -> ShellCommand:
+    """Given the host and the launcher, return the command that succeeds while anything is left to remove with it."""
+    return facts.as_owner(command("test", "-e", str(PurePosixPath(launcher).parents[1] / "controls")))
 
 
 def read(answer: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def adopt(activation: Activation) -> dict[str, Any]:
         return {"adopted": True, "scope": record.scope.value}
     adopted = open_activation(Scope.USER, activation.layout.opt, activation.sleep)
     adopted.keeper.place(units.render_units(adopted.layout, unit_values(record)))
-    activation.keeper.remove(keep_bootstrap=False)
+    activation.keeper.remove()
     stop_plain_bootstrap(activation, record)
     _tell_the_agent(adopted, record)
     record = adopted.store.update(scope=Scope.USER, persistence_command=None, misses=0)

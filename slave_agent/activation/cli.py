@@ -19,6 +19,7 @@ from slave_agent.activation.confirm import confirm
 from slave_agent.activation.container_keeper import keep_container
 from slave_agent.activation.context import Activation, open_activation, recorded_scope
 from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.giving_back import check_installers_server
 from slave_agent.activation.incoming import accept_update
 from slave_agent.activation.install import install
 from slave_agent.activation.layout import SYSTEM_OPT, opt_folder
@@ -139,7 +140,10 @@ def _install(opt: Path, document: str) -> dict[str, Any]:
 
 def _detached(activation: Activation, options: argparse.Namespace) -> dict[str, Any]:
     """These verbs stop whoever asked for them, so they run apart, after the reply has gone out."""
-    activation.store.load()
+    if options.keep_bootstrap:
+        check_installers_server(activation)
+    else:
+        activation.store.load()
     words = ["--wait", f"--after={REPLY_SECONDS:g}", *(["--keep-bootstrap"] if options.keep_bootstrap else [])]
     activation.keeper.detach(options.verb, *words)
     return {"started": True, "verb": options.verb}
@@ -175,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="wait before doing it")
     parser.add_argument("--file", metavar="NAME", help="update: the release in the agent's work folder")
     parser.add_argument("--order", metavar="TEXT", help="rescue: what the fleet has signed")
-    parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall all but the bootstrap")
+    parser.add_argument("--keep-bootstrap", action="store_true", help="uninstall: the installer's server answers again")
     parser.add_argument("--stabilisation", type=float, default=8.0, metavar="SECONDS", help="prove: stay up so long")
     parser.add_argument("--loop", action="store_true", help="guard: go on looking")
     parser.add_argument("--dry-run", action="store_true", help="guard: look and decide, and do nothing")

@@ -55,6 +55,9 @@ class Keeper(Protocol):
     def start_bootstrap(self) -> Finished:
         """Let the bootstrap answer on the port, the agent stopped."""
 
+    def start_installers_server(self, user: str, argv: list[str], log: Path) -> Finished:
+        """Start the server that the installer left, as its user, so that it outlives whoever starts it and us."""
+
     def start_staging(self, release: Path, port: int) -> Finished:
         """Start the release's agent on a loopback port, sandboxed as it will be."""
 
@@ -70,5 +73,5 @@ class Keeper(Protocol):
     def detach(self, verb: str, *words: str) -> None:
         """Run a verb of the activation apart from the caller, so that it outlives him."""
 
-    def remove(self, *, keep_bootstrap: bool) -> None:
+    def remove(self) -> None:
         """Stop everything and forget it: services, timers, crontab lines, unit files."""

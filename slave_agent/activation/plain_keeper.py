@@ -80,6 +80,10 @@ class PlainKeeper:
         argv = [self.layout.python, str(self.layout.bootstrap_server), "--config", str(self.layout.bootstrap_config)]
         return self._started(BOOTSTRAP, argv, self.layout.opt)
 
+    def start_installers_server(self, user: str, argv: list[str], log: Path) -> Finished:  # noqa: ARG002  it is ours
+        self.runner.spawn(argv, folder=Path("/"), log=log)
+        return Finished(tuple(argv), 0, "", "")
+
     def start_staging(self, release: Path, port: int) -> Finished:
         self._stop(STAGING)
         self._log(STAGING).unlink(missing_ok=True)
@@ -101,15 +105,11 @@ class PlainKeeper:
             self._log(verb).unlink(missing_ok=True)  # the last words of a former one would explain nothing
         self._spawn(SWAP if verb == "swap" else verb, self.layout.command(verb, *words), self.layout.opt)
 
-    def remove(self, *, keep_bootstrap: bool) -> None:
+    def remove(self) -> None:
         if self.layout.scope is Scope.CRON:
             self._edit_crontab([])
-        for name in (GUARD, SWAP, STAGING, AGENT):
+        for name in (GUARD, SWAP, STAGING, AGENT, BOOTSTRAP):
             self._stop(name)
-        if keep_bootstrap:
-            self.start_bootstrap()
-        else:
-            self._stop(BOOTSTRAP)
 
     def _started(self, name: str, argv: list[str], folder: Path) -> Finished:
         self._spawn(name, argv, folder)

@@ -107,6 +107,13 @@ class SystemdKeeper:
         self._systemctl("reset-failed", units.AGENT)
         return finished
 
+    def start_installers_server(self, user: str, argv: list[str], log: Path) -> Finished:  # noqa: ARG002  the journal's
+        """In a transient unit, which is gone with it: a child of ours would end with the unit that we run in."""
+        identity = [] if self._manager else [f"--uid={user}"]
+        run = ["systemd-run", *self._manager, "--quiet", "--collect", *identity, "--description=D8 slave bootstrap"]
+        run += [f"--property={assignment}" for assignment in ("Type=exec", "KillMode=process", "UMask=0077")]
+        return self.runner.run([*run, "--", *argv], env=self._env)
+
     def start_staging(self, release: Path, port: int) -> Finished:
         self.stop_staging()
         self.layout.runtime_units.mkdir(parents=True, exist_ok=True)
@@ -143,19 +150,15 @@ class SystemdKeeper:
         if not finished.is_ok:
             raise ActivationError(f"{verb} could not be started: {finished.reason}", "Ask: systemctl status " + name)
 
-    def remove(self, *, keep_bootstrap: bool) -> None:
+    def remove(self) -> None:
         self._systemctl("disable", "--now", units.GUARD_TIMER)
         self.stop_swap()
         self.stop_staging()
         gone = [name for name in units.unit_names(self.layout.scope) if "@" not in name]
         gone = [name for name in gone if (self.layout.units / name).exists()]  # an install may not have got far
-        if keep_bootstrap:
-            gone = [name for name in gone if name not in (units.SOCKET, units.BOOTSTRAP)]
-            self._systemctl("start", units.BOOTSTRAP)
         self._systemctl("disable", "--now", *gone)
         self._systemctl("kill", "--signal=KILL", units.AGENT)
-        if not keep_bootstrap:
-            self._systemctl("kill", "--signal=KILL", units.BOOTSTRAP)
+        self._systemctl("kill", "--signal=KILL", units.BOOTSTRAP)
         self._systemctl("stop", units.HELPER_INSTANCES)
         for name in [*gone, units.HELPER]:
             (self.layout.units / name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from slave_agent.activation import agent_user, apps, bootstrap_copy, containers,
 from slave_agent.activation.context import Activation
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import remove_tree
+from slave_agent.activation.giving_back import give_back
 from slave_agent.activation.layout import HELPER_FOLDER, Layout
 from slave_agent.activation.record import Record
 from slave_agent.activation.states import Scope
@@ -21,26 +22,26 @@ OUR_PARENTS = ("d8-agent", "share", ".local")
 def uninstall(activation: Activation, *, keep_bootstrap: bool) -> dict[str, Any]:
     """Remove everything of D8 from this host. Repeating it, also after an interruption, is fine.
 
-    A bootstrap that is to be kept needs units and folders of ours only if it runs from them; one that the installer
-    started, and that never gave its port away, is left alone.
+    With `keep_bootstrap` the installer's own server answers afterwards, as before the build: the copy that our units
+    start goes as well. Raises ActivationError, and nothing is removed, where that server is gone or does not start.
     """
     layout, record = activation.layout, _readable_record(activation)
+    is_started_anew = keep_bootstrap and record is not None and give_back(activation, record)
     apps_removed = apps.remove_apps(layout, activation.runner)
-    is_asked_to_keep = keep_bootstrap
-    keep_bootstrap = keep_bootstrap and not _installers_bootstrap_runs(layout, record)
-    activation.keeper.remove(keep_bootstrap=keep_bootstrap)
-    if record is not None and not is_asked_to_keep:
+    activation.keeper.remove()
+    if record is not None and not keep_bootstrap:
         stop_plain_bootstrap(activation, record)
         bootstrap_copy.remove_bootstrap_home(record)
     _forget_adoption(layout)
-    if record is not None and record.lingering_was_enabled:
+    needs_lingering = is_started_anew and layout.scope is Scope.USER  # the user's manager has started it
+    if record is not None and record.lingering_was_enabled and not needs_lingering:
         facts.stop_lingering(activation.runner)
     if layout.scope is Scope.SYSTEM:
         _end_processes_of_agent_user()
         containers.remove_all(activation.runner)
         agent_user.remove_agent_user(activation.runner)
-    _remove_folders(layout, keep_bootstrap)
-    return {"uninstalled": True, "bootstrap_kept": is_asked_to_keep, "apps_removed": apps_removed}
+    _remove_folders(layout)
+    return {"uninstalled": True, "bootstrap_kept": keep_bootstrap, "apps_removed": apps_removed}
 
 
 def _readable_record(activation: Activation) -> Record | None:
@@ -51,30 +52,21 @@ def _readable_record(activation: Activation) -> Record | None:
         return None
 
 
-def _installers_bootstrap_runs(layout: Layout, record: Record | None) -> bool:
-    """Whether the port is held by the bootstrap that the installer started, not by the copy that is ours to keep."""
-    holders = processes.holders(record.port) if record is not None else []
-    ours = str(layout.bootstrap_server)
-    return any(processes.is_bootstrap(pid) and ours not in processes.command_line(pid) for pid in holders)
-
-
-def _remove_folders(layout: Layout, keep_bootstrap: bool) -> None:
-    kept = {layout.bootstrap_server.parent, layout.bootstrap_folder} if keep_bootstrap else set()
+def _remove_folders(layout: Layout) -> None:
+    if layout.scope is Scope.SYSTEM:
+        remove_tree(HELPER_FOLDER)
     for root in (layout.var, layout.etc, layout.opt):
         with suppress(FileNotFoundError):  # never there, or somebody else is removing it as well
             for entry in sorted(root.iterdir(), key=_goes_last):
-                if entry not in kept:
-                    remove_tree(entry)
+                remove_tree(entry)
             if not any(root.iterdir()):
                 root.rmdir()
-    if layout.scope is Scope.SYSTEM:
-        remove_tree(HELPER_FOLDER)
-    elif not keep_bootstrap:
+    if layout.scope is not Scope.SYSTEM:
         _remove_if_empty(*(folder for folder in list(layout.opt.parents)[:3] if folder.name in OUR_PARENTS))
 
 
 def _goes_last(entry: Path) -> tuple[bool, str]:
-    """`control` and then `controls`: an uninstall that was killed is repeated from there."""
+    """`control` and then `controls`: an uninstall that was killed is repeated from there, and a master waits for it."""
     return entry.name.startswith("control"), entry.name
 
 

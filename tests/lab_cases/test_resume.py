@@ -11,11 +11,17 @@ import pytest
 
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.support.handover import wait_until
 from tests.support.interrupted import Condition, is_running, kill_when, newest_log, start_until
 from tests.support.master import Master
 
 is_installing = is_running("uv pip install")
 is_staging = is_running("d8-activate stage")
+CANCELLED_AT = {
+    "strategy": is_installing,
+    "activation": is_staging,
+    "handover": lambda log: any("d8-activate handover" in one["command"] for one in log["commands"]),
+}
 LEFT_BY_A_BUILD = "/opt/d8-agent* /etc/d8-agent* /var/lib/d8-agent* /run/d8-agent* /etc/systemd/system/d8-*"
 BUILD = ("--yes", "--strategy", "venv")
 
@@ -79,10 +85,12 @@ def test_the_slave_is_rebooted_while_the_master_is_dead(master: Master, bare_hos
     assert document["status"] == "success" and len(document["resumed"]) == 1
 
 
-@pytest.mark.parametrize("step", ["strategy", "activation"])
+@pytest.mark.parametrize("step", ["strategy", "activation", "handover"])
 def test_cancelled_leaves_the_host_as_it_was(master: Master, bare_host: Host, step: str):
     master.bring_bootstrap(bare_host)
-    build = start_until(master, bare_host, is_installing if step == "strategy" else is_staging, *BUILD)
+    build = start_until(master, bare_host, CANCELLED_AT[step], *BUILD)
+    if step == "handover":
+        assert wait_until(lambda: bare_host.run("systemctl is-active d8-agent", check=False).is_success, 30)
     build.send_signal(signal.SIGINT)
     build.communicate(timeout=150)
     assert build.returncode == 1 and newest_log(master)["status"] == "cancelled", newest_log(master)
@@ -90,4 +98,11 @@ def test_cancelled_leaves_the_host_as_it_was(master: Master, bare_host: Host, st
     assert bare_host.run("systemctl list-units --all --no-legend 'd8-*'").stdout == ""
     assert master.curl(bare_host, "/api/health", options=("-k",))[1]["mode"] == "bootstrap"
     assert bare_host.run("pgrep -f 'uv pip'", check=False).stdout == ""
+    [server] = [one for one in bare_host.processes() if "slave_server.py --config" in one.command]
+    assert server.user == "pi" and "/home/pi/d8_slave/slave_server.py" in server.command, server
+    if step == "handover":  # the copy of the server is gone, so that the script is at home again
+        bare_host.run("sh install_slave.sh --start", "pi")
+        bare_host.run("sh install_slave.sh --uninstall", "pi")
+        assert bare_host.run("ss -Hltn sport = :7600; ls -A ~ | grep d8", "pi", check=False).stdout == ""
+        bare_host.run("sh install_slave.sh --start", "pi")
     assert master.json("build", bare_host.address, *BUILD)["status"] == "success"

@@ -53,7 +53,7 @@ def test_our_lines_come_once_and_go_alone(layout: Layout, table: str | None) -> 
     for _ in range(2):
         keeper.arm_guard()
         assert crontab.table == (table or "") + "".join(f"{line}\n" for line in cron_lines(layout))
-    keeper.remove(keep_bootstrap=False)
+    keeper.remove()
     assert crontab.table == (table or None)
 
 
@@ -66,6 +66,4 @@ def test_a_crontab_that_can_not_be_read_is_never_replaced(layout: Layout, refusa
 
 
 def test_where_cron_was_taken_away_there_is_nothing_of_ours_to_remove(layout: Layout) -> None:
-    PlainKeeper(layout, Crontab(None, (127, "crontab is not installed")), lambda _seconds: None).remove(
-        keep_bootstrap=False
-    )
+    PlainKeeper(layout, Crontab(None, (127, "crontab is not installed")), lambda _seconds: None).remove()

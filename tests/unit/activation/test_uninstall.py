@@ -16,8 +16,8 @@ class Keeper:
 
     is_removed = False
 
-    def remove(self, *, keep_bootstrap: bool) -> None:
-        self.is_removed = not keep_bootstrap
+    def remove(self) -> None:
+        self.is_removed = True
 
 
 def test_a_record_that_cannot_be_read_is_not_in_the_way(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""The installer's own server gets its port back, where a build came to nothing: no copy of it has to stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slave_agent.activation import processes
+from slave_agent.activation.context import Activation
+from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.layout import Layout
+from slave_agent.activation.record import Record
+from slave_agent.activation.retreat import wait_for
+from slave_agent.activation.states import CredentialKind, Mode
+from slave_agent.activation.swap import stop_plain_bootstrap
+
+
+def check_installers_server(activation: Activation) -> None:
+    """Return where the installer's server has the port, or could have it. Raises ActivationError where it is gone, as
+    it is once an agent was confirmed."""
+    record = activation.store.find()
+    if record is None or installers_server_runs(activation.layout, record):
+        return
+    folder = Path(record.installer_folder or "/")
+    files = [folder / processes.BOOTSTRAP_FILE, *map(Path, record.installer_secrets)]
+    is_whole = len(files) > 1 and all(file.exists() for file in files)
+    if not is_whole or record.bootstrap_credential is not CredentialKind.INSTALLER:
+        raise ActivationError(
+            "The installer's server is not there any more: the copy of it goes on.", "Build the slave again."
+        )
+
+
+def give_back(activation: Activation, record: Record) -> bool:
+    """Let the installer's server have the port again; return whether it had to be started for that.
+
+    Raises ActivationError when it does not answer: then the copy of it does, and nothing has changed.
+    """
+    check_installers_server(activation)
+    if installers_server_runs(activation.layout, record):
+        return False
+    keeper, folder = activation.keeper, Path(record.installer_folder or "/")
+    keeper.stop_swap()
+    keeper.stop_bootstrap()
+    keeper.close_port()
+    stop_plain_bootstrap(activation, record)
+    argv = [activation.layout.python, "-I", str(folder / processes.BOOTSTRAP_FILE)]
+    argv += ["--config", str(folder / "config.json")]
+    started = keeper.start_installers_server(str(record.bootstrap_user), argv, folder / "start.log")
+    if started.is_ok and wait_for(activation, record, Mode.BOOTSTRAP):
+        return True
+    stop_plain_bootstrap(activation, record)
+    keeper.start_bootstrap()
+    problem = "it did not answer" if started.is_ok else started.reason
+    raise ActivationError(
+        f"The installer's server did not start again: {problem}", "The copy of it answers: build the slave again."
+    )
+
+
+def installers_server_runs(layout: Layout, record: Record) -> bool:
+    """Whether the port is held by the bootstrap that the installer started, not by the copy of it that is ours."""
+    ours = str(layout.bootstrap_server)
+    bootstraps = filter(processes.is_bootstrap, processes.holders(record.port))
+    return any(ours not in processes.command_line(pid) for pid in bootstraps)

@@ -1,0 +1,101 @@
+"""The installer's server gets its port back, or nothing changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slave_agent.activation import giving_back
+from slave_agent.activation.commands import Finished
+from slave_agent.activation.context import Activation
+from slave_agent.activation.errors import ActivationError
+from slave_agent.activation.layout import Layout, layout_for
+from slave_agent.activation.record import Record, RecordStore
+from slave_agent.activation.states import CredentialKind, Phase, Scope
+
+NOBODY = 65000
+
+
+class Keeper:
+    """Only remembers what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str):
+        return lambda *_words: self.told.append(name) or Finished((), 0, "", "")
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The installer's folder, whole."""
+    folder = tmp_path / "d8_slave"
+    folder.mkdir()
+    for name in ("slave_server.py", "config.json", "server.crt"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def activation(tmp_path: Path, keeper: Keeper, home: Path, monkeypatch: pytest.MonkeyPatch) -> Activation:
+    monkeypatch.setattr(giving_back, "wait_for", lambda *_words: True)
+    layout: Layout = layout_for(Scope.CRON, tmp_path / "opt", tmp_path, 1000)
+    layout.state.mkdir(parents=True)
+    record = Record(
+        phase=Phase.ROLLED_BACK,
+        scope=Scope.CRON,
+        commit="a" * 40,
+        slave_id="slave-192-0-2-4",
+        port=NOBODY,
+        bind="127.0.0.1",
+        tls=True,
+        confirm_timeout_seconds=60,
+        step_delay_seconds=0,
+        bootstrap_user="pi",
+        bootstrap_credential=CredentialKind.INSTALLER,
+        installer_folder=str(home),
+        installer_secrets=(str(home / "config.json"), str(home / "server.crt")),
+    )
+    store = RecordStore(layout.record)
+    store.save(record)
+    return Activation(layout, store, keeper, None, lambda _: None)  # type: ignore[arg-type]
+
+
+def test_the_copy_ends_before_the_installers_server_starts(activation: Activation, keeper: Keeper) -> None:
+    assert giving_back.give_back(activation, activation.store.load()) is True
+    assert keeper.told == ["stop_swap", "stop_bootstrap", "close_port", "start_installers_server"]
+
+
+def test_one_that_does_not_answer_leaves_the_copy_answering(
+    activation: Activation, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_back, "wait_for", lambda *_words: False)
+    with pytest.raises(ActivationError, match="did not answer"):
+        giving_back.give_back(activation, activation.store.load())
+    assert keeper.told[-1] == "start_bootstrap"
+
+
+@pytest.mark.parametrize("missing", ["slave_server.py", "config.json", "server.crt"])
+def test_where_a_file_of_it_is_gone_nothing_is_touched(
+    activation: Activation, keeper: Keeper, home: Path, missing: str
+) -> None:
+    (home / missing).unlink()
+    with pytest.raises(ActivationError, match="not there any more"):
+        giving_back.give_back(activation, activation.store.load())
+    assert keeper.told == []
+
+
+def test_a_confirmed_slave_has_no_server_of_the_installer(activation: Activation, keeper: Keeper) -> None:
+    record = replace(activation.store.load(), bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
+    activation.store.save(record)
+    with pytest.raises(ActivationError, match="not there any more"):
+        giving_back.check_installers_server(activation)
+    assert keeper.told == [] and json.loads(activation.layout.record.read_text())
