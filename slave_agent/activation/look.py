@@ -13,10 +13,9 @@ from slave_agent.activation.probe import Answer
 from slave_agent.activation.record import Record
 from slave_agent.activation.retreat import go_back
 from slave_agent.activation.states import GuardAction, Mode, Phase
-from slave_agent.activation.units import guard_period_seconds
+from slave_agent.activation.units import LONGEST_PERIOD_SECONDS, guard_period_seconds
 
 LONGEST_LOOK_SECONDS = 3.0
-LONGEST_PERIOD_SECONDS = 10.0
 
 
 def look_once(activation: Activation, *, acts: bool = True) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def look_forever(activation: Activation) -> dict[str, Any]:
                     break
                 activation.sleep(LONGEST_PERIOD_SECONDS)
                 continue
-            activation.sleep(min(LONGEST_PERIOD_SECONDS, guard_period_seconds(record.confirm_timeout_seconds)))
+            activation.sleep(guard_period_seconds(record.confirm_timeout_seconds))
     return {"ended": True}
 
 

@@ -27,6 +27,7 @@ UPDATE = "d8-update.service"
 IF_IT_FAILS = f"OnFailure={BOOTSTRAP}\nStartLimitIntervalSec=120\nStartLimitBurst=4"
 IF_IT_FAILS_ALONE = "StartLimitIntervalSec=0"  # with nobody to take its place, it is started again and again
 
+LONGEST_PERIOD_SECONDS = 10.0
 SERVERS = (SOCKET, AGENT, BOOTSTRAP, GUARD, GUARD_TIMER)
 
 
@@ -80,8 +81,9 @@ def render_adopt_unit(layout: Layout) -> str:
 
 
 def guard_period_seconds(confirm_timeout_seconds: float) -> float:
-    """Five looks fit into the confirm timeout, so that two misses and the way back do as well."""
-    return max(0.5, round(confirm_timeout_seconds / 5, 1))
+    """Five looks fit into the confirm timeout, so that two misses and the way back do as well; and into one minute,
+    whatever the timeout, for so long the port may be without an answer."""
+    return min(LONGEST_PERIOD_SECONDS, max(0.5, round(confirm_timeout_seconds / 5, 1)))
 
 
 def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
