@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 JOB_TAG = "D8_JOB_TAG"
-# sh leaves the child to init, so that nobody has to reap it, and tells its pid.
-SPAWN = 'log=$1; shift; umask 077; "$@" >>"$log" 2>&1 </dev/null & echo $!'
+# sh leaves the child to init, so that nobody has to reap it, and tells its pid. A server that a job starts is no job.
+SPAWN = """log=$1; shift; umask 077; { echo 0 >/proc/self/oom_score_adj; } 2>/dev/null
+"$@" >>"$log" 2>&1 </dev/null & echo $!"""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,10 @@ class SystemdKeeper:
         """In a transient unit, which is gone with it: a child of ours would end with the unit that we run in."""
         identity = [] if self._manager else [f"--uid={user}"]
         run = ["systemd-run", *self._manager, "--quiet", "--collect", *identity, "--description=D8 slave bootstrap"]
-        run += [f"--property={assignment}" for assignment in ("Type=exec", "KillMode=process", "UMask=0077")]
+        run += [
+            f"--property={assignment}"
+            for assignment in ("Type=exec", "KillMode=process", "OOMPolicy=continue", "UMask=0077")
+        ]
         return self.runner.run([*run, "--", *argv], env=self._env)
 
     def start_staging(self, release: Path, port: int) -> Finished:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +41,8 @@ RESULT_ATTEMPTS = 60
 RESULT_PAUSE_SECONDS = 1.0
 GIVEN_UP_BYTES = 65536
 COMMAND_UMASK = 0o022
+OOM_SCORE = Path("/proc/self/oom_score_adj")
+COMMAND_OOM_SCORE = "800"
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -153,7 +156,7 @@ class Supervisor:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 restore_signals=True,
-                preexec_fn=_restore_umask,
+                preexec_fn=_become_the_command,
             )
         self._child = process.pid
         process.returncode = 0  # reaped below, with all the others
@@ -280,8 +283,11 @@ class Supervisor:
                 time.sleep(RESULT_PAUSE_SECONDS)
 
 
-def _restore_umask() -> None:
+def _become_the_command() -> None:
+    """Where memory runs out, the command is to die and not the server that lives beside it."""
     os.umask(COMMAND_UMASK)
+    with suppress(OSError):
+        OOM_SCORE.write_text(COMMAND_OOM_SCORE, encoding="ascii")
 
 
 def run_job(folder: Path, kind: type[Supervisor] = Supervisor) -> int:

@@ -59,8 +59,9 @@ def goes_the_whole_way(deployment: Deployment) -> None:
     assert host.run(f"ps -o user= -p {pid}").stdout.strip() == "d8-agent"
     scored = re.search(r"exposure level for d8-agent.service: ([0-9.]+)", host.run(SECURITY).stdout)
     assert scored and float(scored.group(1)) <= 2.5, scored
-    limits = host.run("systemctl show -p MemoryMax,WatchdogUSec d8-agent.service").stdout
+    limits = host.run("systemctl show -p MemoryMax,WatchdogUSec,OOMPolicy d8-agent.service").stdout
     assert "MemoryMax=536870912" in limits and "WatchdogUSec=30s" in limits
+    assert "OOMPolicy=continue" in limits
 
     assert "installed already" in deployment.run().stdout
     assert host.run("systemctl show -p MainPID --value d8-agent.service").stdout.strip() == pid

@@ -52,6 +52,12 @@ def test_a_command_runs_to_its_end(store: JobStore, tmp_path: Path) -> None:
     assert output.stderr == "problem\n"
 
 
+def test_where_memory_runs_out_the_command_dies_before_whoever_watches_it(store: JobStore) -> None:
+    snapshot = run(store, "cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj")
+    command, supervisor = store.read(snapshot.id).stdout.split()
+    assert int(command) == 800 and int(supervisor) < 800
+
+
 def test_environment_and_input_are_gone_from_the_disk_once_it_runs(store: JobStore, tmp_path: Path) -> None:
     snapshot = store.start(JobRequest("cat; sleep 5", stdin="hush", env={"A": "hush2"}))
     assert store.read(snapshot.id, wait_seconds=30).stdout == "hush"  # it runs
