@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slave_agent.access_log import AccessLog, Answered
 from slave_agent.api.exchange import ClientGone, Exchange, Incoming, refuse_other_content
 from slave_agent.api.guesses import opened_by
 from slave_agent.api.problems import (
@@ -52,7 +53,6 @@ HEADER_BYTES = 32 * 1024
 _READING = ("GET", "HEAD")
 
 _log = logging.getLogger(__name__)
-_access_log = logging.getLogger("slave_agent.access")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Dispatcher:
         self._gate = gate
         self._routes = routes
         self._flask = flask
+        self._access_log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http":
@@ -108,17 +109,7 @@ class Dispatcher:
                 raise
             await refuse(problem_reply(problem))
         finally:
-            duration = (time.monotonic() - began) * 1000
-            line = (
-                exchange.address,
-                exchange.credential.who if exchange.credential else "-",
-                exchange.method,
-                _printable(exchange),
-                exchange.status,
-                exchange.sent_bytes,
-                duration,
-            )
-            _access_log.info('%s %s "%s %s" %d %d B %.0f ms', *line)
+            self._access_log.record(_answered(exchange, (time.monotonic() - began) * 1000))
             if not exchange.status:
                 exchange.on_answer()
 
@@ -220,6 +211,12 @@ def _deed(exchange: Incoming) -> Deed:
     """What the audit log is told of a request: nothing that its body or its query said."""
     who = exchange.credential.who if exchange.credential else None
     return Deed(who, exchange.address, exchange.method, _printable(exchange), exchange.right, exchange.status)
+
+
+def _answered(exchange: Incoming, duration_ms: float) -> Answered:
+    who = exchange.credential.who if exchange.credential else None
+    path, status, sent_bytes = _printable(exchange), exchange.status, exchange.sent_bytes
+    return Answered(exchange.address, who, exchange.method, path, status, sent_bytes, duration_ms)
 
 
 def _replay(body: bytes) -> ASGIReceiveCallable:

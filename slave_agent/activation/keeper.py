@@ -67,6 +67,9 @@ class Keeper(Protocol):
     def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
         """The last lines of its log, for the message that says why it failed."""
 
+    def bound_logs(self) -> None:
+        """Keep the logs of the servers from filling the disk, where nobody else does."""
+
     def stop_swap(self) -> None:
         """End a swap that hangs."""
 

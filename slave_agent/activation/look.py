@@ -37,6 +37,7 @@ def look_forever(activation: Activation) -> dict[str, Any]:
         while is_ours:
             try:
                 look_once(activation)
+                activation.keeper.bound_logs()
                 record = activation.store.load()
             except (ActivationError, OSError):
                 if not activation.store.path.exists():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from slave_agent.activation import processes
+from slave_agent.activation import plain_logs, processes
 from slave_agent.activation.commands import Finished, Runner
 from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.files import read_json, write_json
@@ -94,8 +94,10 @@ class PlainKeeper:
         self._stop(STAGING)
 
     def last_lines(self, speaker: Speaker = Speaker.AGENT) -> list[str]:
-        log = self._log(speaker.value)
-        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
+        return plain_logs.last_lines(self._log(speaker.value), LOG_LINES)
+
+    def bound_logs(self) -> None:
+        plain_logs.bound(self.layout.state.glob("*.log"))
 
     def stop_swap(self) -> None:
         self._stop(SWAP)

@@ -141,6 +141,9 @@ class SystemdKeeper:
         argv = ["journalctl", option, unit, "-n", LOG_LINES, "--no-pager", "--output=cat"]
         return self.runner.run(argv, env=self._env).stdout.splitlines()
 
+    def bound_logs(self) -> None:
+        """The journal bounds itself."""
+
     def stop_swap(self) -> None:
         self._systemctl("kill", "--signal=KILL", units.HANDOVER)
         self._systemctl("stop", units.HANDOVER)

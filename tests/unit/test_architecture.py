@@ -38,7 +38,13 @@ AGENT_LAYERS = (
     ("slave_agent.asgi", "slave_agent.routes", "slave_agent.api", "slave_agent.panel"),
     ("slave_agent.services",),
     ("slave_agent.orchestrator", "slave_agent.logs"),
-    ("slave_agent.access_tokens", "slave_agent.audit", "slave_agent.sessions", "slave_agent.webhook_store"),
+    (
+        "slave_agent.access_log",
+        "slave_agent.access_tokens",
+        "slave_agent.audit",
+        "slave_agent.sessions",
+        "slave_agent.webhook_store",
+    ),
     ("slave_agent.privilege_choice",),
     (
         "slave_agent.helper_privilege",
