@@ -138,22 +138,28 @@ class Activation:
         """Make it final: the installer's secrets die, the guard is disarmed."""
         self._patiently(client.confirm)  # confirming twice is confirming once
 
-    def wait_until_undone(self) -> None:
-        """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there."""
+    def wait_until_undone(self) -> bool:
+        """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there; return
+        whether anybody answered."""
         deadline = self._clock() + self._settings.confirm_timeout_seconds + UNDO_MARGIN_SECONDS
+        is_anybody_there = False
         while self._clock() < deadline:
             try:
                 client = connect(self._address, self._settings, self._registry)
                 mode = client.health().get("mode")
                 client.close()
+                is_anybody_there = True
                 if mode == "bootstrap":
-                    return
+                    break
             except (SlaveUnreachable, Refused):
                 pass
             self._sleep(POLL_SECONDS)
+        return is_anybody_there
 
     def explained(self, error: D8Error) -> D8Error:
         """Given why a handover failed, as seen from here, return it with the reason that the slave itself recorded."""
+        if type(error) is SlaveUnreachable:  # the agent that was to be proved died: somebody answers again
+            error = BuildFailed("{reason}", "{advice}", reason=error.message, advice=error.hint)
         if type(error) is not BuildFailed:
             return error
         command = activation.verb(self._context.facts, self._context.release, "status")

@@ -12,7 +12,7 @@ from d8.build.context import BuildContext
 from d8.build.events import StepName
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import Strategy
-from d8.errors import BuildFailed, Cancelled, D8Error
+from d8.errors import BuildFailed, Cancelled, D8Error, SlaveUnreachable
 from d8.messages import NOTHING, message, read_message
 from d8.models import Scope, StrategyFailure, StrategyName
 
@@ -49,7 +49,9 @@ class Built:
 def run_strategies(
     strategies: tuple[Strategy, ...], context: BuildContext, policy: RetryPolicy, sleep: Callable[[float], None]
 ) -> Built:
-    """Given the strategies in their order, return the first that works. Raises BuildFailed with all their reasons."""
+    """Given the strategies in their order, return the first that works. Raises BuildFailed with all their reasons;
+    SlaveUnreachable when the link stays away: nothing failed then, the slave goes on with what runs there.
+    """
     failures: list[StrategyFailure] = []
     for strategy in strategies:
         reason = strategy.impossible_because(context.facts)
@@ -60,7 +62,7 @@ def run_strategies(
             continue
         try:
             return Built(strategy.name, _attempts(strategy, context, policy, sleep))
-        except Cancelled:
+        except (Cancelled, SlaveUnreachable):
             raise
         except D8Error as error:
             failures.append(
@@ -79,6 +81,8 @@ def _attempts(
         context.progress.log.note("trying", {"strategy": strategy.name, "number": number})
         try:
             agent = _attempt(strategy, context, sleep)
+        except SlaveUnreachable:  # the attempt is not over, and another one must not run beside it
+            raise
         except D8Error as failure:
             delay = policy.delay_after(number, failure)
             _record(context, strategy, number, started, failure, is_last=delay is None)
@@ -120,6 +124,8 @@ def _attempt(strategy: Strategy, context: BuildContext, sleep: Callable[[float],
 def _discard(strategy: Strategy, context: BuildContext) -> None:
     try:
         strategy.discard(context)
+    except SlaveUnreachable:
+        raise
     except D8Error as error:  # why the attempt failed is what counts
         context.progress.warn(message("what the attempt left could not be removed: {reason}", reason=error.message))
 
@@ -142,7 +148,9 @@ def _activate(context: BuildContext, sleep: Callable[[float], None]) -> AgentFac
             client, agent = activation.enroll_and_prove(activation.hand_over())
             activation.confirm(client)
         except D8Error as error:
-            activation.wait_until_undone()
+            if not activation.wait_until_undone():
+                text = "{reason}; and nobody answers since"
+                raise SlaveUnreachable(text, "{advice}", reason=error.message, advice=error.hint) from error
             raise activation.explained(error) from error
         client.close()
         step.outcome = message("the agent answers on port {port}, confirmed", port=context.address.port)

@@ -105,9 +105,7 @@ class BuildD8Slave:
         try:
             slave = self._build()
         except SlaveUnreachable as error:
-            # One that was to be resumed, and whose slave was not even reached, can be resumed as before.
-            is_as_before = self._opening.is_resumed and self._shell is None
-            return self._failed(error, BuildStatus.DETACHED if is_as_before else None)
+            return self._lost(error)
         except D8Error as error:
             return self._failed(error)
         except Stopped as order:
@@ -275,9 +273,22 @@ class BuildD8Slave:
             return self._failed(
                 Cancelled("cancelled by the operator", "The bootstrap stays on the slave: build again.")
             )
-        resume = f"python3 start_d8.py build {self._address} --resume"
         text = "detached: the slave goes on with the command that runs there"
-        return self._failed(Cancelled(text, "Go on with it later:\n{resume}", resume=resume), BuildStatus.DETACHED)
+        advice = "Go on with it later:\n{resume}"
+        return self._failed(Cancelled(text, advice, resume=self._resume_line), BuildStatus.DETACHED)
+
+    def _lost(self, error: SlaveUnreachable) -> BuildReport:
+        """The link stayed away: what has begun can be resumed, as after an order to detach."""
+        if not self._log.document["commands"]:
+            return self._failed(error)
+        text = "detached, for the slave does not answer any more: {reason}"
+        advice = "It goes on with the command that runs there. When it answers again:\n{resume}"
+        detached = SlaveUnreachable(text, advice, reason=error.message, resume=self._resume_line)
+        return self._failed(detached, BuildStatus.DETACHED)
+
+    @property
+    def _resume_line(self) -> str:
+        return f"python3 start_d8.py build {self._address} --resume"
 
     def _unexpected(self, error: Exception) -> D8Error:
         self._log.note("traceback", self._masker.mask("".join(traceback.format_exception(error))))

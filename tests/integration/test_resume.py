@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ from tests.support.loopback_slave import LoopbackSlave, loopback_slave
 
 INSTALLING = "uv pip install"
 BUILD = ("--yes", "--strategy", "venv")
+# The command line of a master that waits two seconds for a lost link, not a minute.
+IMPATIENT = """
+import sys
+from d8.build import recorder
+from d8.cli.main import main
+recorder.LINK_PATIENCE_SECONDS = 2
+sys.exit(main(sys.argv[1:]))
+"""
 Condition = Callable[[dict[str, Any]], bool]
 
 
@@ -129,6 +138,32 @@ def test_a_polite_end_leaves_the_slave_working_and_says_how_to_go_on(slave: Loop
     [running] = [one for one in left["commands"] if one["state"] == "running"]
     assert slave.server.get(f"/api/jobs/{running['job_id']}").document["state"] == "running"
 
+    document = go_on(slave, "--resume")
+    assert document["status"] == "success"
+    assert_nothing_was_repeated(document)
+
+
+def test_a_link_that_stays_away_detaches_and_the_command_there_is_not_begun_a_second_time(slave: LoopbackSlave) -> None:
+    build = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "build", slave.address, *BUILD, "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=slave.master.environment,
+        cwd=slave.master.checkout,
+    )
+    slave.wait_for_log(is_installing)
+    slave.server.kill()
+    stdout, stderr = build.communicate(timeout=60)
+    assert build.returncode == 3, stderr
+    document = json.loads(stdout)
+    assert (document["status"], document["attempts"], document["request"]) == ("detached", [], None)
+    assert f"start_d8.py build {slave.address} --resume" in document["hint"]
+    [running] = [one for one in document["commands"] if one["state"] == "running"]
+
+    slave.server.restart()
+    assert slave.server.get(f"/api/jobs/{running['job_id']}").document["state"] == "running"
     document = go_on(slave, "--resume")
     assert document["status"] == "success"
     assert_nothing_was_repeated(document)

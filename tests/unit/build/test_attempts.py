@@ -13,7 +13,7 @@ from d8.build.build_log import BuildLog
 from d8.build.events import Notice
 from d8.build.progress import Progress
 from d8.build.retry import RetryPolicy
-from d8.errors import BuildFailed, Cancelled, D8Error, PermanentFailure
+from d8.errors import BuildFailed, Cancelled, D8Error, PermanentFailure, SlaveUnreachable
 from d8.masking import Masker
 from d8.messages import message
 from d8.models import Scope, StrategyName
@@ -66,14 +66,23 @@ def build(tmp_path, monkeypatch):
         def enroll_and_prove(self, client):
             return client, AGENT
 
-        def confirm(self, _client): ...
+        def confirm(self, _client):
+            if handover.failure:
+                raise handover.failure
 
+        def wait_until_undone(self):
+            return handover.is_anybody_there
+
+        def explained(self, error):
+            return BuildFailed("{reason}, explained", reason=error.message)
+
+    handover = SimpleNamespace(failure=None, is_anybody_there=True)
     monkeypatch.setattr(attempts, "Activation", WorkingActivation)
 
     def run(*strategies):
         return attempts.run_strategies(strategies, context, RetryPolicy(3, 10), naps.append)
 
-    return SimpleNamespace(run=run, log=log, events=events, naps=naps, discarded=discarded)
+    return SimpleNamespace(run=run, log=log, events=events, naps=naps, discarded=discarded, handover=handover)
 
 
 def test_the_first_strategy_that_works_ends_the_search(build):
@@ -121,6 +130,36 @@ def test_a_cancelled_build_tries_nothing_else(build):
         build.run(
             ScriptedStrategy(StrategyName.DOCKER, [Cancelled("stop")]), ScriptedStrategy(StrategyName.VENV, [None])
         )
+
+
+def test_a_link_that_stays_away_is_no_failed_attempt_and_nothing_runs_beside_what_goes_on_there(build):
+    lost = ScriptedStrategy(StrategyName.DOCKER, [SlaveUnreachable("away"), None])
+    with pytest.raises(SlaveUnreachable):
+        build.run(lost, ScriptedStrategy(StrategyName.VENV, [None]))
+    assert (build.naps, build.discarded, build.log.document["attempts"]) == ([], [], [])
+
+
+def test_a_link_that_is_lost_while_a_failed_attempt_is_removed_leaves_the_attempt_open(build):
+    failing = ScriptedStrategy(StrategyName.VENV, [BuildFailed("one")])
+    failing.discard = lambda _context: (_ for _ in ()).throw(SlaveUnreachable("away"))
+    with pytest.raises(SlaveUnreachable):
+        build.run(failing)
+    assert build.log.document["attempts"] == []
+
+
+@pytest.mark.parametrize("failure", [SlaveUnreachable("away"), BuildFailed("the agent did not take over")])
+def test_a_handover_after_which_nobody_answers_is_a_lost_link(build, failure):
+    build.handover.failure, build.handover.is_anybody_there = failure, False
+    with pytest.raises(SlaveUnreachable, match="nobody answers since"):
+        build.run(ScriptedStrategy(StrategyName.VENV, [None]))
+    assert (build.naps, build.discarded) == ([], [])
+
+
+def test_an_agent_that_dies_at_the_handover_is_a_failed_attempt_once_the_bootstrap_answers_again(build):
+    build.handover.failure = SlaveUnreachable("refused")
+    with pytest.raises(attempts.NoStrategyWorked, match="refused, explained"):
+        build.run(ScriptedStrategy(StrategyName.VENV, [None, None, None]))
+    assert (build.naps, build.discarded) == ([10, 10], ["venv"] * 3)
 
 
 def test_the_log_keeps_the_error_in_english(build):

@@ -6,7 +6,7 @@ import pytest
 
 from d8.build.command_failed import CommandFailed
 from d8.build.retry import RetryPolicy
-from d8.errors import BuildFailed, Cancelled, PermanentFailure, Refused, SlaveUnreachable
+from d8.errors import BuildFailed, Cancelled, PermanentFailure, Refused
 from d8.messages import message
 from d8.models import CommandResult
 
@@ -15,7 +15,7 @@ from d8.models import CommandResult
     ("attempt", "failure", "delay"),
     [
         (1, BuildFailed("x"), 10),
-        (2, SlaveUnreachable("x"), 10),
+        (2, BuildFailed("x"), 10),
         (3, BuildFailed("x"), None),
         (1, PermanentFailure("no disk"), None),
         (1, Refused("bad token"), None),
