@@ -13,7 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,71 @@ def test_a_folder_that_is_not_its_own_is_never_removed(operator: Operator, folde
     operator.run("--dir", str(operator.home / "photos"), expect=1)
     operator.run("--dir", str(operator.home / "photos"), "--uninstall", expect=1)
     assert (operator.home / "photos" / "one").exists() and (operator.home / "mine").exists()
+
+
+# --- cut off ---
+
+
+@pytest.fixture
+def cut_off(operator: Operator, tmp_path: Path) -> Iterator[Callable[[Callable[[subprocess.Popen[bytes]], None]], int]]:
+    """Start the script, do something to it while it writes its last file, let it go on; return how it ended."""
+    tools, hold, written = tmp_path / "tools", tmp_path / "hold", operator.folder / ".staging" / "server.key"
+    tools.mkdir()
+    (tools / "cat").write_text(f"#!/bin/sh\n/bin/cat\n[ ! -e {written} ] || while [ -e {hold} ]; do sleep 0.05; done\n")
+    (tools / "cat").chmod(0o755)
+
+    def run(do: Callable[[subprocess.Popen[bytes]], None]) -> int:
+        hold.touch()
+        script = subprocess.Popen(
+            ["sh", str(operator.script), "--start"],
+            env={"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(operator.home), "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 60
+        while not written.exists():
+            assert time.monotonic() < deadline and script.poll() is None
+            time.sleep(0.01)
+        with script:  # closes what was not read
+            do(script)
+            hold.unlink()
+        return script.returncode
+
+    yield run
+    hold.unlink(missing_ok=True)
+
+
+def hang_up(script: subprocess.Popen[bytes]) -> None:
+    """Read no more of what it says, as an ssh session that ended."""
+    assert script.stdout
+    script.stdout.close()
+
+
+def test_whose_session_is_gone_it_removes_its_secrets(operator: Operator, cut_off: Any) -> None:
+    assert cut_off(hang_up) == 130
+    assert not operator.folder.exists()
+
+
+@pytest.mark.parametrize("placed", [0, 1, 3])
+@pytest.mark.parametrize("options", [["--start"], ["--uninstall"]])
+def test_what_a_killed_installation_left_is_its_own(
+    operator: Operator, cut_off: Any, options: list[str], placed: int
+) -> None:
+    cut_off(subprocess.Popen.kill)
+    for file in sorted((operator.folder / ".staging").iterdir())[:placed]:
+        file.rename(operator.folder / file.name)
+    operator.run(*options)
+    assert operator.folder.exists() == (options == ["--start"])
+
+
+def test_a_folder_with_anything_else_beside_what_was_left_is_not_its_own(operator: Operator, cut_off: Any) -> None:
+    cut_off(subprocess.Popen.kill)
+    (operator.folder / "mine").write_text("precious")
+    for options in ([], ["--uninstall"]):
+        assert "choose another folder" in operator.run(*options, expect=1).stderr
+    assert (operator.folder / "mine").exists()
+    (operator.folder / "mine").unlink()
 
 
 # --- when it can't ---

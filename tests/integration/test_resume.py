@@ -153,7 +153,7 @@ def test_a_link_that_stays_away_detaches_and_the_command_there_is_not_begun_a_se
         env=slave.master.environment,
         cwd=slave.master.checkout,
     )
-    slave.wait_for_log(is_installing)
+    slave.wait_for_log(lambda document: is_installing(document) and slave.times_run(INSTALLING) == 1)
     slave.server.kill()
     stdout, stderr = build.communicate(timeout=60)
     assert build.returncode == 3, stderr
