@@ -20,7 +20,7 @@ def host_of(text: str) -> str | None:
     """Given an IP address or a name, without a port, return its usual form; None when it is neither."""
     address = ip_of(text)
     if address is not None:
-        return str(address)
+        return str(getattr(address, "ipv4_mapped", None) or address)
     if not _NAME.match(text) or re.fullmatch(r"[0-9.]+", text):
         return None
     return text.rstrip(".").lower()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from platformdirs import user_cache_path
 
@@ -30,9 +32,10 @@ from d8.build.registration import register, warn_of_reboot
 from d8.build.resume import facts_for_resumed, give_up
 from d8.build.retry import RetryPolicy
 from d8.build.strategies import Strategy, chosen
-from d8.build.unfinished import UnfinishedBuild, find_unfinished, only_builder_of
+from d8.build.unfinished import UnfinishedBuild, find_unfinished, only_builder_in, only_builder_of
 from d8.build.wheels import WheelCache
 from d8.commands import release
+from d8.commands.preflight import HostFacts
 from d8.congress.congress import congress_of
 from d8.congress.diagnosis import diagnose_build
 from d8.congress.human_request import needs_a_person
@@ -84,11 +87,12 @@ class BuildD8Slave:
         self._opening: Opening
         self._shell: RemoteShell | None = None
         self._context: BuildContext | None = None
+        self._held = ExitStack()
 
     def build(self) -> BuildReport:
         """Run the steps and return how it ended: a failed build is a report with its reason, not an exception."""
         try:
-            with only_builder_of(self._logs, self._address):
+            with only_builder_of(self._logs, self._address), self._held:
                 self._open(find_unfinished(self._logs, self._address))
                 return self._run()
         except Refused as error:
@@ -167,6 +171,8 @@ class BuildD8Slave:
         with self._progress.step(StepName.PREFLIGHT) as step:
             seconds = self._settings.command_timeout_seconds
             facts = facts_for_resumed(shell, self._opening.recording, seconds, self._progress, step)
+            place = release.folder(facts, commit.hash)
+            self._be_alone_in(facts, place)
             identity = settle_identity(self._address, facts, self._registry, connectivity.answers_elsewhere)
             if identity.displaced:
                 former = identity.displaced
@@ -189,10 +195,17 @@ class BuildD8Slave:
             commit=commit,
             version=__version__,
             archive=archive,
-            release=release.folder(facts, commit.hash),
+            release=place,
             wheels=WheelCache(user_cache_path("d8") / "wheels"),
         )
         return self._context
+
+    def _be_alone_in(self, facts: HostFacts, place: str) -> None:
+        """The machine may be built under another of its names. A copied machine-id does not make two machines one, for
+        no two boots have the same id."""
+        if facts.machine_id:
+            where = (facts.machine_id, facts.boot_id, str(PurePosixPath(place).parent))
+            self._held.enter_context(only_builder_in(self._logs, where, self._address))
 
     def _shell_of(self, client: SlaveClient) -> RemoteShell:
         """The slave's shell, once the jobs of an earlier master have ended: this build's own, or another's."""

@@ -46,6 +46,7 @@ def facts_for_resumed(
     return replace(
         then,
         clock=now.clock,
+        boot_id=now.boot_id,
         addresses=now.addresses,
         hostname=now.hostname,
         bootstrap_config=now.bootstrap_config,

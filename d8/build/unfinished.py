@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from d8.fleet.names import Address, slave_id_for
 from d8.models import BuildStatus
 
 _MOMENT = re.compile(r"(?P<moment>\d{4}-\d\d-\d\d_\d{6})(?:_(?P<number>\d+))?\Z")
+WAIT_FOR_IT = "Wait for its end, or stop it there with Ctrl+C."
 UNFINISHED = (BuildStatus.RUNNING, BuildStatus.DETACHED)
 
 
@@ -66,11 +68,24 @@ def only_builder_of(folder: Path, address: Address) -> Iterator[None]:
     lock = private_folder(folder) / f".{slave_id_for(address)}.lock"
     with locked(lock, waits=False) as is_ours:
         if not is_ours:
-            raise Refused(
-                "another process of this master works on {address} already",
-                "Wait for its end, or stop it there with Ctrl+C.",
-                address=address,
-            )
+            raise Refused("another process of this master works on {address} already", WAIT_FOR_IT, address=address)
+        yield
+
+
+@contextmanager
+def only_builder_in(folder: Path, place: tuple[str, ...], address: Address) -> Iterator[None]:
+    """Given the folder of the logs, what tells a machine and a place on it from all others, and the address by which
+    it was reached, be the only one who builds there, whatever it is called elsewhere.
+
+    Raises Refused that names the address of the other build.
+    """
+    digest = hashlib.sha256("\n".join(place).encode()).hexdigest()[:16]
+    lock = private_folder(folder) / f".machine-{digest}.lock"
+    with locked(lock, waits=False) as is_ours:
+        if not is_ours:
+            text = "another process of this master works on {other} already, which is the same machine as {address}"
+            raise Refused(text, WAIT_FOR_IT, other=lock.read_text() or "-", address=address)
+        lock.write_text(str(address))
         yield
 
 

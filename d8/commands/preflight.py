@@ -54,6 +54,7 @@ class HostFacts:
     os_name: str
     hostname: str
     machine_id: str
+    boot_id: str
     addresses: tuple[str, ...]
     has_systemd: bool
     user: str
@@ -128,6 +129,7 @@ def read(answer: str) -> HostFacts:
             os_name=raw["os_name"],
             hostname=raw["hostname"],
             machine_id=raw["machine_id"],
+            boot_id=raw["boot_id"],
             addresses=tuple(raw["addresses"]),
             has_systemd=raw["has_systemd"],
             user=raw["user"],

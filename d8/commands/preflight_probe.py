@@ -148,6 +148,7 @@ def facts() -> dict[str, Any]:
         "os_name": release.get("PRETTY_NAME", ""),
         "hostname": socket.gethostname(),
         "machine_id": (read("/etc/machine-id") or "").strip(),
+        "boot_id": (read("/proc/sys/kernel/random/boot_id") or "").strip(),
         "addresses": addresses(),
         "has_systemd": os.path.isdir("/run/systemd/system"),
         "user": user.pw_name,

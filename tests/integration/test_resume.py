@@ -196,6 +196,11 @@ def test_a_slave_that_is_being_built_is_not_built_a_second_time(slave: LoopbackS
     build = start_until(slave, is_installing)
     refused = slave.master.json("build", slave.address, *BUILD, "--resume", expect=4)
     assert "works on" in refused["error"] and refused["commands"] == []
+    by_name = f"localhost:{slave.server.port}"
+    refused = slave.master.json("build", by_name, *BUILD, expect=4)
+    assert f"works on {slave.address} already, which is the same machine as {by_name}" in refused["error"]
+    assert [one["step"] for one in refused["steps"]] == ["connectivity", "preflight"]
+    assert refused["request"] is None and refused["diagnosis"]["doc"].endswith("#build-in-progress")
     slave.let_installing_go_on()
     build.communicate(timeout=120)
     assert build.returncode == 0

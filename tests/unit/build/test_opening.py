@@ -10,7 +10,7 @@ import pytest
 
 from d8.build.build_log import BuildLog
 from d8.build.opening import open_build, words_about
-from d8.build.unfinished import find_unfinished, only_builder_of
+from d8.build.unfinished import find_unfinished, only_builder_in, only_builder_of
 from d8.errors import BuildFailed, Refused
 from d8.fleet.names import Address
 from d8.masking import Masker
@@ -100,4 +100,20 @@ def test_only_one_builds_a_slave_at_a_time_and_others_are_free(tmp_path: Path) -
         with only_builder_of(tmp_path, Address("192.0.2.8")):
             pass
     with only_builder_of(tmp_path, ADDRESS):
+        pass
+
+
+def test_only_one_builds_a_machine_whatever_it_is_called(tmp_path: Path) -> None:
+    here = ("machine-id", "boot-id", "/opt/d8-agent/releases")
+    copied, another_user = ("machine-id", "other boot", here[2]), (*here[:2], "/home/ana/releases")
+    by_name = Address("pi.local")
+    with only_builder_in(tmp_path, here, ADDRESS):
+        with (
+            pytest.raises(Refused, match=f"works on {ADDRESS} already, which is the same machine as pi.local"),
+            only_builder_in(tmp_path, here, by_name),
+        ):
+            pass
+        with only_builder_in(tmp_path, copied, by_name), only_builder_in(tmp_path, another_user, by_name):
+            pass
+    with only_builder_in(tmp_path, here, by_name):
         pass

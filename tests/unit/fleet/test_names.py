@@ -17,6 +17,8 @@ from d8.fleet.names import Address, parse_address, slave_id_for
         ("fd00::5", Address("fd00::5"), "slave-v6-fd00--5"),
         ("[fd00::5]:7600", Address("fd00::5"), "slave-v6-fd00--5"),
         ("FD00:0:0:0:0:0:0:5", Address("fd00::5"), "slave-v6-fd00--5"),
+        ("::ffff:192.168.4.25", Address("192.168.4.25"), "slave-192-168-4-25"),
+        ("[::ffff:c0a8:419]:7601", Address("192.168.4.25", 7601), "slave-192-168-4-25-7601"),
         ("[::1]:8000", Address("::1", 8000), "slave-v6---1-8000"),
     ],
 )
