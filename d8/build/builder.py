@@ -181,9 +181,9 @@ class BuildD8Slave:
         for warning in ([identity.notice] if identity.notice else []) + warnings_for(facts, time.time()):
             self._progress.warn(warning)
         with self._progress.step(StepName.PREREQUISITES) as step:
-            install_prerequisites(shell, facts, self._settings, self._progress, step)
+            can_fetch = install_prerequisites(shell, facts, self._settings, self._progress, step)
         with self._progress.step(StepName.SOURCE) as step:
-            archive = bring_source(shell, self._settings, commit, self._progress, step)
+            archive = bring_source(shell, self._settings, commit, can_fetch, self._progress, step)
         self._context = BuildContext(
             address=self._address,
             slave_id=self._slave_id,

@@ -18,33 +18,39 @@ NO_REPOSITORY = message("the repository could not be used")
 
 def install_prerequisites(
     shell: RemoteShell, facts: HostFacts, settings: Settings, progress: Progress, step: Step
-) -> None:
-    """Given the host, install git if a repository is to be cloned; everything else the master brings along."""
+) -> bool:
+    """Given the host, install git if a repository is to be cloned; everything else the master brings along. Return
+    whether the repository can be asked."""
     if not settings.repo_url:
         step.outcome = message("nothing to install: the master sends everything")
-        return
+        return False
     manager = facts.package_manager
     if facts.git:
         step.outcome = message("{git} is there", git=facts.git)
-    elif manager is None or not facts.privilege.can_be_root:
+        return True
+    if manager is None or not facts.privilege.can_be_root:
         step.outcome = message("no git and no right to install it: the master sends the source instead")
-    else:
-        wanted = packages.install(manager, packages.GIT[manager], lock_seconds=settings.package_lock_seconds)
-        command = wanted.as_root(facts.privilege.prefix)
-        try:
-            shell.require(command, message("installing git"), timeout_seconds=settings.install_timeout_seconds)
-        except CommandFailed as failure:
-            progress.warn(_instead(NO_GIT, failure))
-            step.outcome = message("no git: the master sends the source instead")
-            return
-        found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, shows_output=False)
-        step.outcome = message("{git} installed", git=found.stdout.strip())
+        return False
+    wanted = packages.install(manager, packages.GIT[manager], lock_seconds=settings.package_lock_seconds)
+    command = wanted.as_root(facts.privilege.prefix)
+    try:
+        shell.require(command, message("installing git"), timeout_seconds=settings.install_timeout_seconds)
+    except CommandFailed as failure:
+        progress.warn(_instead(NO_GIT, failure))
+        step.outcome = message("no git: the master sends the source instead")
+        return False
+    found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, shows_output=False)
+    step.outcome = message("{git} installed", git=found.stdout.strip())
+    return found.success
 
 
-def bring_source(shell: RemoteShell, settings: Settings, commit: Commit, progress: Progress, step: Step) -> str:
-    """Given the commit, put its archive into the slave's work folder and return its path there."""
+def bring_source(
+    shell: RemoteShell, settings: Settings, commit: Commit, can_fetch: bool, progress: Progress, step: Step
+) -> str:
+    """Given the commit and whether the slave can fetch it from the repository, put its archive into the slave's work
+    folder and return its path there."""
     name = f"source-{commit.hash}.tar.gz"
-    if settings.repo_url:
+    if settings.repo_url and can_fetch:
         work = shell.upload("commit", commit.hash.encode()).rpartition("/")[0]
         fetch = git.fetch(settings.repo_url, commit.hash, work, name, SLAVE_PATHS)
         token = settings.git_token or ""

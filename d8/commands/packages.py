@@ -5,6 +5,18 @@ from __future__ import annotations
 from d8.shell import ShellCommand, command, script
 
 LOCK_LOOK_SECONDS = 5
+# apt-get update takes its own lock, which no option waits for. Whatever else ails it, a source of somebody else's that
+# is dead, say, need not concern our packages: the lists that are there may do.
+UPDATE = """n=0; export LC_ALL=C
+until { said=$(apt-get update -q 2>&1 >&3); } 3>&1; do
+    case $said in
+        *"Could not get lock"* | *"Unable to lock"*) ;;
+        *) said="$said; the package lists that are there are used"; break ;;
+    esac
+    printf '%s\\n' "$said" >&2
+    n=$((n+1)); [ $n -le $looks ] || exit 100; sleep $pause
+done
+[ -z "$said" ] || printf '%s\\n' "$said" >&2"""
 GIT = {"apt-get": "git", "dnf": "git", "yum": "git", "pacman": "git", "apk": "git", "zypper": "git"}
 PSUTIL = {
     "apt-get": "python3-psutil",
@@ -23,12 +35,9 @@ def install(manager: str, *packages: str, lock_seconds: float) -> ShellCommand:
     if manager == "apt-get":
         options = ("-o", f"DPkg::Lock::Timeout={seconds}", "-o", "Dpkg::Options::=--force-confold")
         quiet = script("export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a")
-        update = command("apt-get", "update", "-q", *options[:2])
         chosen = command("apt-get", "install", "-q", "-y", "--no-install-recommends", *options, *packages)
-        # apt-get update takes its own lock, which no option waits for
-        looks, pause = seconds // LOCK_LOOK_SECONDS, LOCK_LOOK_SECONDS
-        waited = script(f"n=0; until {update.line}; do n=$((n+1)); [ $n -le {looks} ] || exit 100; sleep {pause}; done")
-        return ShellCommand(f"{quiet.line}; {waited.line}; {chosen.line}")
+        limits = script(f"looks={seconds // LOCK_LOOK_SECONDS} pause={LOCK_LOOK_SECONDS}")
+        return ShellCommand(f"{quiet.line}; {limits.line}; {UPDATE}; {chosen.line}")
     words = {
         "dnf": ("dnf", "install", "-y"),
         "yum": ("yum", "install", "-y"),

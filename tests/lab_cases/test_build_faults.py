@@ -113,6 +113,7 @@ def test_apts_lock_held_for_too_long_is_named_with_its_holder_and_the_master_sen
     assert f"held by process {pid} (python3)" in notices(document)
     assert "docs/troubleshooting.md#apt-lock-held" in notices(document)
     assert outcome(document, "source").endswith("sent by the master")
+    assert not any("git-askpass" in one["command"] for one in document["commands"])  # the token stays here
 
 
 @pytest.mark.full
