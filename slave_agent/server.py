@@ -47,6 +47,7 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        keep_little_unsent(transport)
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
@@ -88,8 +89,7 @@ class PatientSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(SOCKET_BUFFER_BYTES)
-        keep_little_unsent(transport.get_extra_info("socket"))
+        keep_little_unsent(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader_deadline = _cancelled(self._reader_deadline)
@@ -108,7 +108,9 @@ class PatientSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     async def send(self, message: ASGISendEvent) -> None:
+        """Returns when the client has read enough to be sent more: whoever sends makes nothing ready before that."""
         await super().send(message)
+        await self.writable.wait()
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # answered in full: uvicorn would call that an error of the application
 
@@ -196,8 +198,12 @@ class AgentServer(uvicorn.Server):
         self._link.notify("WATCHDOG=1")
 
 
-def keep_little_unsent(connection: socket.socket | None) -> None:
-    """The kernel takes megabytes for a client that does not read: stale lines, and memory that nobody counts."""
+def keep_little_unsent(transport: asyncio.Transport) -> None:
+    """The transport over TLS keeps half a megabyte for a client that does not read, and the kernel takes more: stale
+    lines, and memory that nobody counts.
+    """
+    transport.set_write_buffer_limits(SOCKET_BUFFER_BYTES)
+    connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, SOCKET_BUFFER_BYTES)
 

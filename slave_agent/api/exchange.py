@@ -29,6 +29,10 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete: nobody is left to answer."""
 
 
+class CutOff(ClientGone):
+    """The client reads its answer so slowly that others needed the room: the connection is cut."""
+
+
 class Incoming:
     """What a request over HTTP and one for a WebSocket have in common: who asks for what, with which headers."""
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
 from slave_agent.api.log_forms import stream_request
 from slave_agent.api.socket import Socket
+from slave_agent.logs import items
+from slave_agent.logs.frames import array
 from slave_agent.logs.hub import LogHub
 from slave_agent.logs.viewer import Viewer
 
 LOOK_SECONDS = 2.0
+GOODBYE_SECONDS = 1.0
 
 
 class LogStream:
@@ -33,9 +37,12 @@ class LogStream:
             try:
                 await asyncio.wait((sending, gone, revoked), return_when=asyncio.FIRST_COMPLETED)
             finally:
+                is_shut_out = revoked.done() and not gone.done()
                 for task in (sending, gone, revoked):
                     task.cancel()
                 await asyncio.gather(sending, gone, revoked, return_exceptions=True)
+            if is_shut_out:
+                await _say_goodbye(client)
 
 
 async def _until_shut_out(client: Socket) -> None:
@@ -43,7 +50,16 @@ async def _until_shut_out(client: Socket) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
+async def _say_goodbye(client: Socket) -> None:
+    """Tell whoever still reads why nothing more comes."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await client.send(array([items.end("the token or the session that opened this stream is no longer valid")]))
+            await client.close()
+
+
 async def _send(client: Socket, viewer: Viewer) -> None:
-    async for frame in viewer.frames():
-        await client.send(frame)
+    async with aclosing(viewer.frames()) as frames:
+        async for frame in frames:
+            await client.send(frame)
     await client.close()

@@ -18,9 +18,10 @@ from slave_agent.logs.past import Recent
 
 FRAME_SECONDS = 0.05
 RECENT_ITEMS = 1000
-RECENT_CHARACTERS = 1024 * 1024
-QUEUE_CHARACTERS = 8 * 1024 * 1024  # of all filters of an app together
-SMALLEST_QUEUE_CHARACTERS = 256 * 1024
+RECENT_BYTES = 1024 * 1024
+QUEUE_BYTES = 8 * 1024 * 1024  # of all filters of an app together
+SMALLEST_QUEUE_BYTES = 256 * 1024
+UNDIVIDED_STREAMS = 4  # so many apps have all of it
 QUEUE_ITEMS = 40_000
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 class Group:
     """The viewers that have the same filter."""
 
-    queue: FrameQueue = field(default_factory=lambda: FrameQueue(QUEUE_CHARACTERS, QUEUE_ITEMS))
+    queue: FrameQueue = field(default_factory=lambda: FrameQueue(QUEUE_BYTES, QUEUE_ITEMS))
     positions: dict[object, Position] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -41,15 +42,23 @@ class Group:
 
 
 class AppStream:
-    """Given the follower and how to read the newest items of the past, streams until `close`."""
+    """Given the follower, how to read the newest items of the past, and how many streams share the memory with it:
+    streams until `close`.
+    """
 
-    def __init__(self, follower: Follower, newest: Callable[[int], Awaitable[list[Item]]]) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        newest: Callable[[int], Awaitable[list[Item]]],
+        streams: Callable[[], int] = lambda: 1,
+    ) -> None:
         self.groups: dict[LogFilter, Group] = {}
         self.end_reason: str | None = None
         self._follower = follower
         self._newest = newest
+        self._streams = streams
         self._recent: deque[Item] = deque()
-        self._recent_characters = 0
+        self._recent_bytes = 0
         self._recent_is_all = False
         self._pending: list[Item] = []
         self._flush: asyncio.TimerHandle | None = None
@@ -119,7 +128,8 @@ class AppStream:
         for log_filter, group in self.groups.items():
             wanted = items if log_filter.is_open else [item for item in items if log_filter.matches(item)]
             if wanted:
-                group.queue.most_characters = max(QUEUE_CHARACTERS // len(self.groups), SMALLEST_QUEUE_CHARACTERS)
+                most_bytes = share(QUEUE_BYTES, self._streams()) // len(self.groups)
+                group.queue.most_characters = max(most_bytes, SMALLEST_QUEUE_BYTES)
                 group.queue.forget_before(min(group.positions.values(), key=lambda position: position.frame))
                 group.queue.append(wanted)
                 group.announce()
@@ -127,7 +137,15 @@ class AppStream:
     def _remember(self, items: Sequence[Item]) -> None:
         for item in items:
             self._recent.append(item)
-            self._recent_characters += item.size
-        while len(self._recent) > RECENT_ITEMS or (self._recent_characters > RECENT_CHARACTERS and self._recent):
-            self._recent_characters -= self._recent.popleft().size
+            self._recent_bytes += item.size
+        most_bytes = share(RECENT_BYTES, self._streams())
+        while len(self._recent) > RECENT_ITEMS or (self._recent_bytes > most_bytes and self._recent):
+            self._recent_bytes -= self._recent.popleft().size
             self._recent_is_all = False
+
+
+def share(whole: int, streams: int) -> int:
+    """Given what one app's stream may have in memory where few are watched, and how many are, return the share of one.
+    Pure.
+    """
+    return whole * UNDIVIDED_STREAMS // max(streams, UNDIVIDED_STREAMS)

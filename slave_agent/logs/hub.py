@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from slave_agent.logs import pages
 from slave_agent.logs.app_stream import AppStream
 from slave_agent.logs.errors import NoSuchLog, TooManyViewers
 from slave_agent.logs.follower import Follower
+from slave_agent.logs.holdings import Holding, Holdings, in_chunks
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.logs.log_request import LogRequest
-from slave_agent.logs.pages import Page, read_page
+from slave_agent.logs.pages import Page, Rendering, read_page
 from slave_agent.logs.past import Past
 from slave_agent.logs.viewer import Viewer
 from slave_agent.systemd.names import APP_NAME, unit_name
@@ -20,6 +22,7 @@ from slave_agent.systemd.names import APP_NAME, unit_name
 VIEWERS_OF_AN_APP = 64
 VIEWERS_IN_TOTAL = 128
 LOOK_SECONDS = 2.0
+CHUNK_BYTES = 64 * 1024
 
 
 @dataclass
@@ -33,12 +36,21 @@ class _Watched:
 
 
 class LogHub:
-    """Given the reader of the journal, whether the apps are a user's units, and which apps there are."""
+    """Given the reader of the journal, whether the apps are a user's units, which apps there are, and the room for what
+    is on its way to clients.
+    """
 
-    def __init__(self, reader: JournalReader, is_user: bool, is_app: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        reader: JournalReader,
+        is_user: bool,
+        is_app: Callable[[str], bool],
+        holdings: Holdings | None = None,
+    ) -> None:
         self.reader = reader
         self.is_user = is_user
         self.is_app = is_app
+        self.holdings = holdings or Holdings()
         self._watched: dict[str, _Watched] = {}
 
     def known(self, name: str) -> str:
@@ -47,9 +59,16 @@ class LogHub:
             raise NoSuchLog(name)
         return name
 
-    async def page(self, name: str, request: LogRequest) -> Page:
-        """Given an app and what is wanted, return a page of its log. Raises JournalUnreadable."""
-        return await read_page(self.reader, unit_name(name), self.is_user, request)
+    @asynccontextmanager
+    async def page(self, name: str, request: LogRequest, rendering: Rendering) -> AsyncIterator[tuple[Page, Holding]]:
+        """Given an app, what is wanted and how it is written, give a page of its log, and what of it is to be sent,
+        for as long as the block lasts. Raises JournalUnreadable.
+        """
+        async with self.holdings.hold(pages.LARGEST_BYTES) as held:
+            page = await read_page(self.reader, unit_name(name), self.is_user, request, rendering.entry)
+            held.fill(in_chunks(rendering.whole(page), CHUNK_BYTES), asyncio.get_running_loop().time())
+            page = replace(page, entries=())
+            yield page, held
 
     @property
     def viewers(self) -> int:
@@ -62,7 +81,7 @@ class LogHub:
         starts journalctl, the last one ends it. Raises TooManyViewers.
         """
         watched = self._admit(name)
-        viewer = Viewer(watched.stream, watched.past, request)
+        viewer = Viewer(watched.stream, watched.past, self.holdings, request)
         watched.viewers.add(viewer)
         try:
             yield viewer
@@ -90,7 +109,7 @@ class LogHub:
         if watched is None:
             unit = unit_name(name)
             past = Past(self.reader, unit, self.is_user)
-            stream = AppStream(Follower(self.reader, unit, self.is_user), past.newest)
+            stream = AppStream(Follower(self.reader, unit, self.is_user), past.newest, lambda: len(self._watched))
             noticing = asyncio.create_task(self._notice_removal(name))
             watched = self._watched[name] = _Watched(stream, past, noticing)
         return watched

@@ -9,6 +9,7 @@ from functools import cached_property
 from slave_agent.systemd.journal import JournalEntry
 
 LONGEST_MESSAGE = 64 * 1024  # characters; journald itself cuts the lines of an app at 48 KiB
+LARGEST_ITEM_BYTES = 512 * 1024  # as JSON, where each character may become six
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -23,10 +24,10 @@ class Item:
     def cursor(self) -> str:
         return self.entry.cursor
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """What it takes in a frame, in characters."""
-        return len(self.text)
+        """What it takes in a frame, in bytes."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "replace"))
 
     @cached_property
     def folded(self) -> str:

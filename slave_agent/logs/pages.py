@@ -1,40 +1,61 @@
-"""A page of an app's log: read once, in one direction, with the cursors of the pages beside it."""
+"""A page of an app's log: read once, in one direction, with the cursors of the pages beside it. Its entries are kept as
+what the client is sent, and not as anything else besides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from slave_agent.logs.items import Item
+from slave_agent.logs.items import LARGEST_ITEM_BYTES, Item
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.logs.log_request import LogRequest
 from slave_agent.systemd.journal import JournalQuery
 
-MOST_CHARACTERS = 8 * 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
+LARGEST_BYTES = MOST_BYTES + LARGEST_ITEM_BYTES  # the last entry may go beyond
 
 
 @dataclass(frozen=True)
 class Page:
     """Entries, oldest first. `next_cursor`: there is more after it now; `previous_cursor`: there is more before it."""
 
-    items: Sequence[Item]
+    entries: Sequence[bytes]
     next_cursor: str | None = None
     previous_cursor: str | None = None
 
 
-async def read_page(reader: JournalReader, unit: str, is_user: bool, request: LogRequest) -> Page:
-    """Given the reader, a unit and what is wanted, return the page. Raises JournalUnreadable."""
-    found: list[Item] = []
+Render = Callable[[Item], bytes]
+
+
+class Rendering(Protocol):
+    """How a page is written."""
+
+    def entry(self, item: Item) -> bytes:
+        """What is sent of an item."""
+
+    def whole(self, page: Page) -> Iterable[bytes]:
+        """All that is sent of a page, in pieces."""
+
+
+async def read_page(reader: JournalReader, unit: str, is_user: bool, request: LogRequest, render: Render) -> Page:
+    """Given the reader, a unit, what is wanted, and what a client is sent of an item, return the page. Raises
+    JournalUnreadable.
+    """
+    found: list[bytes] = []
     size = 0
+    last_cursor = ""
     has_more = False
 
     def take(item: Item) -> bool:
-        nonlocal size, has_more
-        if len(found) == request.lines or size >= MOST_CHARACTERS:
+        nonlocal size, has_more, last_cursor
+        if len(found) == request.lines or size >= MOST_BYTES:
             has_more = True
             return False
-        found.append(item)
-        size += item.size
+        found.append(render(item))
+        size += len(found[-1])
+        last_cursor = item.cursor
         return True
 
     is_forward = request.cursor is not None
@@ -51,5 +72,5 @@ async def read_page(reader: JournalReader, unit: str, is_user: bool, request: Lo
     )
     await reader.past(query, take)
     if is_forward:
-        return Page(found, next_cursor=found[-1].cursor if has_more else None)
-    return Page(found[::-1], previous_cursor=found[-1].cursor if has_more else None)
+        return Page(found, next_cursor=last_cursor if has_more else None)
+    return Page(found[::-1], previous_cursor=last_cursor if has_more else None)

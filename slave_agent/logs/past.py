@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from slave_agent.logs.cursors import is_later
-from slave_agent.logs.items import Item
+from slave_agent.logs.items import LARGEST_ITEM_BYTES, Item
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.logs.log_request import MOST_LINES, LogRequest
 from slave_agent.systemd.journal import JournalQuery
 
-MOST_CHARACTERS = 4 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
+LARGEST_BYTES = MOST_BYTES + LARGEST_ITEM_BYTES  # the last item may go beyond
 FARTHEST_ITEMS = 50_000  # how far back a cursor is looked for
 
 
@@ -43,13 +44,13 @@ class Collected:
         self.left_out = 0
         self._request = request
         self._most_items = request.lines if request.cursor is None else MOST_LINES
-        self._characters = 0
+        self._bytes = 0
         self._seen = 0
 
     @property
     def is_full(self) -> bool:
         """Whether no more is kept."""
-        return len(self.newest_first) >= self._most_items or self._characters >= MOST_CHARACTERS
+        return len(self.newest_first) >= self._most_items or self._bytes >= MOST_BYTES
 
     def take(self, item: Item) -> bool:
         """Given the next older item, keep or count it. Return whether more is wanted."""
@@ -61,7 +62,7 @@ class Collected:
                 self.left_out += 1
             else:
                 self.newest_first.append(item)
-                self._characters += item.size
+                self._bytes += item.size
         return not self.is_full if self._request.cursor is None else self._seen < FARTHEST_ITEMS
 
     def _is_before_the_first(self, item: Item) -> bool:

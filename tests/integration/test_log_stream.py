@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 
 from slave_agent.logs.hub import VIEWERS_OF_AN_APP
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
@@ -21,6 +25,8 @@ from tests.support.scripted_journal import ScriptedJournal, cursor_of
 from tests.support.websocket import Viewer
 
 PATIENCE_SECONDS = 30.0
+STALLED = 60
+MOST_GROWTH_BYTES = 128 * 1024 * 1024
 Journalled = tuple[RunningAgent, ScriptedJournal]
 
 
@@ -271,7 +277,57 @@ def test_a_stream_ends_with_the_token_that_opened_it(journalled: Journalled) -> 
         journal.write("for both")
         assert messages(read_items(theirs, count_is(1))) == ["for both"]
         assert agent.request("DELETE", "/api/agent/tokens/watcher", {}).status == 200
-        with pytest.raises(ConnectionClosed):
+        [end] = read_items(theirs, count_is(1))
+        assert (end["type"], "no longer valid" in end["reason"]) == ("end", True)
+        with pytest.raises(ConnectionClosedOK):
             theirs.recv(timeout=PATIENCE_SECONDS)
         journal.write("for us alone")
         assert messages(read_items(ours, count_is(2))) == ["for both", "for us alone"]
+
+
+@contextmanager
+def stalled_client(agent: RunningAgent, path: str, *headers: str) -> Iterator[ssl.SSLSocket]:
+    """A client that sends its request and reads nothing of the answer."""
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(PATIENCE_SECONDS)
+        raw.connect(("127.0.0.1", agent.port))
+        with unchecked_context().wrap_socket(raw) as client:
+            head = (f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {agent.token}", *headers)
+            client.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
+            yield client
+
+
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/logs/web", UPGRADE), ("/api/apps/web/logs?lines=5000", ())],
+)
+def test_clients_that_do_not_read_take_little_memory(
+    journalled: Journalled, path: str, headers: tuple[str, ...]
+) -> None:
+    agent, journal = journalled
+    journal.write(*(f"{number} {'x' * 40_000}" for number in range(400)))
+    process = psutil.Process(agent.process.pid)
+    before = process.memory_info().rss
+    with ExitStack() as clients:
+        for _ in range(STALLED):
+            clients.enter_context(stalled_client(agent, path, *headers))
+        highest, deadline = 0, time.monotonic() + 12
+        while time.monotonic() < deadline:
+            highest = max(highest, process.memory_info().rss)
+            time.sleep(0.1)
+        assert highest - before < MOST_GROWTH_BYTES, f"{(highest - before) / 1e6:.0f} MB"
+        began = time.monotonic()
+        assert len(agent.get("/api/apps/web/logs?lines=5").document["entries"]) == 5
+        with viewer(agent, "/logs/web?lines=5") as healthy:
+            assert len(read_items(healthy, count_is(5))) == 5
+        assert time.monotonic() - began < PATIENCE_SECONDS
+    assert "Traceback" not in agent.log

@@ -26,9 +26,9 @@ from tests.support.websocket import Viewer
 PATIENCE_SECONDS = 90.0
 VIEWERS = 50
 LINES_PER_SECOND = 5000
-LONGEST_HEALTH_SECONDS = 10.0  # as a client sees it while 50 watch, with curl's own start
+LONGEST_HEALTH_SECONDS = 5.0  # as a client sees it while 50 watch, with curl's own start
 SECONDS_OF_NOISE = 12
-MOST_GROWTH_BYTES = 96 * 1024 * 1024  # of the agent, while 50 watch: about 2 MB each at most
+MOST_GROWTH_BYTES = 80 * 1024 * 1024  # of the agent, while 50 watch
 MOST_LEFT_BYTES = 64 * 1024 * 1024
 
 NOISE = """
@@ -228,7 +228,7 @@ def test_fifty_viewers_of_five_thousand_lines_a_second(slave: LogSlave) -> None:
     assert stalled["skipped"] > 0 or stalled["entries"] == count, summary  # what it missed, if anything, it was told
     assert (stalled["backwards"], stalled["gaps"]) == (0, stalled["skipped"]), stalled
     assert len(health) >= 5
-    assert sorted(health)[len(health) // 2] < 2, summary
+    assert sorted(health)[len(health) // 2] < 1, summary
     assert max(health) < LONGEST_HEALTH_SECONDS, summary
     assert max(memory) - before < MOST_GROWTH_BYTES, summary
     assert after - before < MOST_LEFT_BYTES, summary

@@ -3,10 +3,10 @@
     python -m tests.support.log_viewers URI COUNT STALLED LAST SECONDS
 
 Reads the token from standard input, says "ready" when all are connected, and ends its viewing when every healthy
-viewer has seen the line `seq=LAST` (or the seconds are over). The first STALLED viewers stop reading after their
-first frame, for less time than the agent waits for a sign of life; then they read on until they have been told what
-they missed. Then it says "done", and stays connected until another line comes in. The last healthy viewers compare
-every number, the others only count.
+viewer has seen the line `seq=LAST` (or the seconds are over). The first STALLED viewers have no query, so that they
+get the past too, and stop reading after their first frame, for less time than the agent waits for a sign of life; then
+they read on until they have been told what they missed. Then it says "done", and stays connected until another line
+comes in. The last healthy viewers compare every number, the others only count.
 """
 
 from __future__ import annotations
@@ -142,7 +142,10 @@ async def collect(uri: str, count: int, stalled: int, last: int, seconds: float)
     viewers = []
     for number in range(count):
         seen = Seen(number < stalled, is_exact=number < stalled or number >= count - EXACT_VIEWERS)
-        viewers.append((await open_socket(uri, token, SMALL_BUFFER if seen.is_stalled else None), seen))
+        if seen.is_stalled:
+            viewers.append((await open_socket(uri.partition("?")[0], token, SMALL_BUFFER), seen))
+        else:
+            viewers.append((await open_socket(uri, token, None), seen))
     say("ready")
     for connection, seen in viewers[:stalled]:
         seen.take(await read_frame(*connection))
