@@ -35,8 +35,10 @@ from slave_agent.monitor.host_facts import hostname
 from slave_agent.monitor.monitor import build_monitor
 from slave_agent.monitor.presence import AppProcesses
 from slave_agent.monitor.reconcile import reconcile
+from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.orchestrator.app_store import AppStore
 from slave_agent.orchestrator.assembly import build_apps
+from slave_agent.privilege import Privilege
 from slave_agent.privilege_choice import log_what_is_missing, privilege_for
 from slave_agent.process_runner import run, start_reading
 from slave_agent.server import AgentServer
@@ -131,7 +133,8 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
             systemctl.show,
             processes,
             settings.watch_seconds,
-            apps.recovery.start,
+            partial(_settle, apps),
+            apps.lost.candidates,
         ),
         webhook=webhook,
         throttle=GuessThrottle(),
@@ -151,7 +154,7 @@ def serve(settings: AgentSettings, credentials: CredentialStore, listen: ListenA
     _log.info("agent %s, commit %s, listening on %s", settings.slave_id, settings.commit or "unknown", where)
     if listen is None:  # an agent that is tried beside the running one leaves the apps alone
         services.apps.recovery.start()
-        threading.Thread(target=lambda: log_what_is_missing(privilege.permissions()), daemon=True).start()
+        threading.Thread(target=partial(_look_at_first, privilege, services.apps), daemon=True).start()
         services.monitor.watcher.start()
     server.run(sockets=sockets)
 
@@ -192,6 +195,17 @@ def _log_hub(settings: AgentSettings) -> LogHub:
     return LogHub(
         JournalReader(start_reading), settings.scope is not Scope.SYSTEM, lambda name: apps.find(name) is not None
     )
+
+
+def _look_at_first(privilege: Privilege, apps: AppManager) -> None:
+    apps.lost.ask()
+    log_what_is_missing(privilege.permissions())
+
+
+def _settle(apps: AppManager) -> None:
+    """Before each look at the apps: what was left half-done, and what is there but not written down."""
+    apps.recovery.start()
+    apps.lost.ask()
 
 
 def _settled_apps(apps: AppStore) -> list[ServiceConfig]:

@@ -47,18 +47,7 @@ class Apps:
         """GET /api/apps/NAME: status and configuration."""
         await exchange.body(SMALL_BODY_BYTES)
         name = exchange.path_values["name"]
-
-        def look() -> JsonObject:
-            record = self._manager.record(name)
-            status = self._manager.status(name)
-            return {
-                "app": status,
-                "config": record.document,
-                "environment_names": list(record.environment_names),
-                "exposure": self._manager.exposure(name),
-            }
-
-        await exchange.send(json_reply(200, await self._look(look)))
+        await exchange.send(json_reply(200, await self._look(lambda: self._manager.detail(name))))
 
     async def status(self, exchange: Exchange) -> None:
         """GET /api/apps/NAME/status: status and last lines."""

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     ZOMBIE = "zombie"
     UNIT_MISSING = "unit-missing"
+    RECORD_LOST = "record-lost"
     GONE = "gone"
     RESTARTED = "restarted"
     RECOVERED = "recovered"
@@ -42,7 +43,8 @@ _IN_BETWEEN = frozenset({AppState.STARTING, AppState.RESTARTING, AppState.STOPPI
 @dataclass(frozen=True)
 class Observation:
     """One subject at one look. `restarts` is how often systemd has started it again by itself; `is_unit_lost` that its
-    unit has no file any more, though it may run.
+    unit has no file any more, though it may run; `is_record_lost` that there is a unit of an app that is not written
+    down.
     """
 
     subject: SubjectKind
@@ -54,6 +56,7 @@ class Observation:
     restarts: int = 0
     detail: str = ""
     is_unit_lost: bool = False
+    is_record_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def trouble_of(now: Observation) -> EventKind | None:
     trouble while it runs.
     """
     has_unit = now.unit_state is not UnitState.NOT_FOUND
+    if now.is_record_lost:
+        return EventKind.RECORD_LOST
     if now.status is AppState.CRASHED:
         return EventKind.CRASHED
     if now.status is AppState.FAILED:

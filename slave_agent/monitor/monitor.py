@@ -36,12 +36,14 @@ def build_monitor(
     processes: AppProcesses,
     look_seconds: float,
     settle: Callable[[], object],
+    lost: Callable[[], Sequence[str]],
 ) -> Monitor:
-    """Given where state is kept, what apps there are, who asks systemd, who finds processes, how often to look and who
-    settles what was left half-done, return the monitor. It does not look before `watcher.start()`.
+    """Given where state is kept, what apps there are, who asks systemd, who finds processes, how often to look, who
+    settles what was left half-done, and which apps may have lost their record, return the monitor. It does not look
+    before `watcher.start()`.
     """
     chosen = MonitoredStore(state_dir)
-    observer = Observer(configs, lambda: chosen.chosen, show, processes)
+    observer = Observer(configs, lambda: chosen.chosen, show, processes, lost)
     events = event_log(state_dir)
     watcher = Watcher(observer, events, RestartCounts(state_dir), look_seconds, settle)
     return Monitor(processes, chosen, observer, events, watcher, UsageMeter())

@@ -5,6 +5,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from slave_agent.monitor.detection import DetectedProcess
 from slave_agent.monitor.incidents import Observation, SubjectKind
@@ -12,14 +13,16 @@ from slave_agent.monitor.monitored import Monitored, find_process
 from slave_agent.monitor.presence import AppProcesses
 from slave_agent.monitor.reconcile import reconcile
 from slave_agent.systemd.parser import ServiceStatus
-from slave_agent.systemd.service_config import ServiceConfig
+from slave_agent.systemd.service_config import ServiceConfig, unit_name
 from slave_agent.systemd.states import UnitState
 
 Show = Callable[[Sequence[str]], Mapping[str, ServiceStatus]]
 
 
 class Observer:
-    """Given the apps there are, the processes that somebody chose, who asks systemd and who finds processes."""
+    """Given the apps there are, the processes that somebody chose, who asks systemd, who finds processes, and
+    which apps may have a unit without a record.
+    """
 
     def __init__(
         self,
@@ -27,19 +30,27 @@ class Observer:
         chosen: Callable[[], Sequence[Monitored]],
         show: Show,
         processes: AppProcesses,
+        lost: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._configs = configs
         self._chosen = chosen
         self._show = show
         self._processes = processes
+        self._lost = lost
 
     def __call__(self) -> list[Observation]:
         """Look once, with one systemctl for all. Raises AgentError or SystemdError if systemd could not be asked."""
-        configs, chosen = self._configs(), self._chosen()
-        if not configs and not chosen:
+        configs, chosen, lost = self._configs(), self._chosen(), self._lost()
+        if not configs and not chosen and not lost:
             return []
-        statuses = self._show([config.unit for config in configs] + [one.unit for one in chosen])
-        return [*self._of_apps(configs, statuses), *of_chosen(chosen, statuses, self._all() if chosen else ())]
+        statuses = self._show(
+            [config.unit for config in configs] + [one.unit for one in chosen] + [unit_name(name) for name in lost]
+        )
+        return [
+            *self._of_apps(configs, statuses),
+            *of_lost(lost, statuses),
+            *of_chosen(chosen, statuses, self._all() if chosen else ()),
+        ]
 
     def of_chosen(self) -> list[Observation]:
         """The chosen processes alone, now."""
@@ -67,6 +78,17 @@ def of_chosen(
         process = next((each for each in processes if status is not None and each.pid == status.pid), None)
         process = process or find_process(one, processes)
         seen.append(observation(SubjectKind.PROCESS, one.name, process.pid if process else None, status))
+    return seen
+
+
+def of_lost(names: Sequence[str], statuses: Mapping[str, ServiceStatus]) -> list[Observation]:
+    """Given apps that are not written down, and systemd's words, return how those fare that have a unit. Pure."""
+    seen = []
+    for name in names:
+        status = statuses.get(unit_name(name))
+        if status is not None and not status.is_without_file:
+            now = observation(SubjectKind.APP, name, status.pid, status)
+            seen.append(replace(now, is_record_lost=True, detail=f"{now.detail}; its record is lost"))
     return seen
 
 

@@ -9,20 +9,21 @@ import logging
 from collections.abc import Callable, Sequence
 
 from slave_agent.models import JsonObject
-from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, status_document
+from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, lost_config, lost_document, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from slave_agent.orchestrator.editing import ENVIRONMENT
 from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
-from slave_agent.orchestrator.errors import NoSuchApp, WrongFields
+from slave_agent.orchestrator.errors import NoSuchApp, RecordLost, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.log_tail import LogTail
+from slave_agent.orchestrator.lost_apps import LostApps
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.registrar import Registrar
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.orchestrator.unit_text import unit_file_state
 from slave_agent.privilege import Privilege, UnitLook
 from slave_agent.systemd.parser import ServiceStatus
-from slave_agent.systemd.service_config import APP_NAME, FieldProblem, ServiceConfig
+from slave_agent.systemd.service_config import APP_NAME, FieldProblem, ServiceConfig, unit_name
 from slave_agent.systemd.states import UnitState
 from slave_agent.systemd.systemctl import Systemctl
 from slave_agent.systemd.unit_files import UnitFileState
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 class AppManager:
     """Given what it needs of the rest: where records are, who gives orders, who knows units, lifecycle, logs, turns,
-    recovery; how to look at processes, and the table that says how an app fares.
+    recovery, which apps are lost; how to look at processes, and the table that says how an app fares.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class AppManager:
         log_tail: LogTail,
         turns: Turns,
         recovery: Recovery,
+        lost: LostApps,
         look_at_processes: ProcessLook,
         judge: Judge,
     ) -> None:
@@ -54,37 +56,41 @@ class AppManager:
         self._log_tail = log_tail
         self._turns = turns
         self.recovery = recovery
+        self.lost = lost
         self._look_at_processes = look_at_processes
         self._judge = judge
         self._editor = Editor(store, privilege, lifecycle)
         self._registrar = Registrar(store, privilege, lifecycle, turns, recovery)
 
     def statuses(self) -> list[JsonObject]:
-        """The AppStatus of every app, by name; one systemctl for all of them, none where there are no apps."""
-        return self._documents(self._store.all())
+        """The AppStatus of every app, by name, those whose record is lost among them; one systemctl for all of them,
+        none where there are no apps.
+        """
+        return self._documents(self._store.all(), self.lost.candidates())
 
     def status(self, name: str) -> JsonObject:
         """The AppStatus of one app. Raises NoSuchApp."""
-        return self._documents([self.record(name)])[0]
+        record = self._find(name)
+        return self._lost_document(name) if record is None else self._documents([record])[0]
 
     def log_lines(self, name: str) -> tuple[str, ...]:
         """The last lines of an app's log. Raises NoSuchApp."""
-        self.record(name)
+        if self._find(name) is None:
+            self._lost_document(name)
         return self._log_tail.last(name)
 
-    def record(self, name: str) -> AppRecord:
-        """What is written down of an app. Raises NoSuchApp."""
-        record = self._store.find(name) if APP_NAME.match(name) else None
-        if record is None:
-            raise NoSuchApp(name)
-        return record
-
-    def exposure(self, name: str) -> float | None:
-        """How much of the machine an app reaches by `systemd-analyze security`: 0 (nothing) to 10, lower is better.
-
-        None where systemd does not tell. Raises NoSuchApp.
+    def detail(self, name: str) -> JsonObject:
+        """An app's AppStatus, its configuration (empty where its record is lost), and its exposure: how much of the
+        machine it reaches by `systemd-analyze security`, 0 (nothing) to 10, None where systemd does not tell. Raises
+        NoSuchApp.
         """
-        return self._systemctl.exposure(self.record(name).config.unit)
+        record = self._find(name)
+        return {
+            "app": self.status(name),
+            "config": record.document if record else {},
+            "environment_names": list(record.environment_names) if record else [],
+            "exposure": self._systemctl.exposure(unit_name(name)),
+        }
 
     def configs(self) -> list[ServiceConfig]:
         """Every app that is registered, by name, without the values of its environment."""
@@ -103,6 +109,7 @@ class AppManager:
         written down. Raises NoSuchApp, TooSoon.
         """
         self._registrar.unregister(name)
+        self.lost.forget(name)
 
     def start(self, name: str) -> JsonObject:
         """Given an app's name, have it run; return its AppStatus. Raises NoSuchApp, TooSoon, DidNotStayUp."""
@@ -127,11 +134,14 @@ class AppManager:
     def edit(self, name: str, order: EditOrder) -> tuple[JsonObject, Edited]:
         """Given an app's name and what shall change, change it; return its AppStatus and what was done.
 
-        Raises NoSuchApp, WrongFields, TooSoon, DidNotStayUp (and then the former version runs again).
+        Raises NoSuchApp, RecordLost, WrongFields, TooSoon, DidNotStayUp (and then the former version runs again).
         """
         with self._turns.turn(name):
             self.recovery.settle(name)
-            record = self.record(name)
+            record = self._find(name)
+            if record is None:
+                self._lost_document(name)
+                raise RecordLost(name)
             seen = self._privilege.look(name)
             _refuse_lost_environment(record, seen, order.fields.get(ENVIRONMENT))
             plan = self._editor.plan(record, order)
@@ -143,14 +153,17 @@ class AppManager:
             return self.status(name), edited
 
     def _operate(self, name: str, act: Callable[[ServiceConfig], ServiceStatus], needs_unit: bool = True) -> JsonObject:
-        self.record(name)
+        if self._find(name) is None:
+            self._lost_document(name)
         self._turns.claim(name)
         with self._turns.turn(name):
             self.recovery.settle(name)
-            record = self.record(name)
-            if needs_unit:
+            record = self._find(name)
+            if record is None:
+                self._lost_document(name)
+            elif needs_unit:
                 self._make_whole(record)
-            act(record.config)
+            act(lost_config(name) if record is None else record.config)
             return self.status(name)
 
     def _make_whole(self, record: AppRecord) -> None:
@@ -166,9 +179,20 @@ class AppManager:
             self._privilege.install(record.document, keep_environment=True)
             self._lifecycle.set_enabled(record.name, True)
 
-    def _documents(self, records: Sequence[AppRecord]) -> list[JsonObject]:
+    def _find(self, name: str) -> AppRecord | None:
+        return self._store.find(name) if APP_NAME.match(name) else None
+
+    def _lost_document(self, name: str) -> JsonObject:
+        """The AppStatus of an app whose record is lost. Raises NoSuchApp where there is no unit of it either."""
+        found = self._documents([], [name]) if name in self.lost.candidates() else []
+        if not found:
+            raise NoSuchApp(name)
+        return found[0]
+
+    def _documents(self, records: Sequence[AppRecord], lost: Sequence[str] = ()) -> list[JsonObject]:
         pairs = [(record, record.config) for record in records]
-        shown = self._systemctl.show([config.unit for _, config in pairs]) if pairs else {}
+        asked = [*(config.unit for _, config in pairs), *map(unit_name, lost)]
+        shown = self._systemctl.show(asked) if asked else {}
         units = {
             config.name: shown.get(config.unit) or ServiceStatus(config.unit, UnitState.UNKNOWN) for _, config in pairs
         }
@@ -178,7 +202,11 @@ class AppManager:
             unit = units[config.name]
             seen = AppSeen(record, config, unit, processes.get(config.name), unit_file_state(unit))
             documents.append(status_document(seen, self._judge))
-        return documents
+        for name in lost:
+            found = shown.get(unit_name(name))
+            if found is not None and not found.is_without_file:
+                documents.append(lost_document(name, found, self._judge))
+        return sorted(documents, key=lambda document: str(document["name"]))
 
 
 def _refuse_lost_environment(record: AppRecord, seen: UnitLook, patch: object) -> None:

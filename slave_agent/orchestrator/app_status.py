@@ -11,9 +11,13 @@ from slave_agent.orchestrator.app_store import AppRecord
 from slave_agent.states import AppPhase, AppState
 from slave_agent.systemd.parser import ServiceStatus
 from slave_agent.systemd.service_config import ServiceConfig
-from slave_agent.systemd.states import UnitState
+from slave_agent.systemd.states import AppKind, UnitState
 from slave_agent.systemd.unit_files import UnitFileState
 
+RECORD_LOST = (
+    "what this agent had written down of it is lost: it can be started, stopped and removed; DELETE it and register it"
+    " again"
+)
 REMOVED_BY_HAND = "its unit was removed by hand; start or restart writes it again"
 _EDITED = "its unit was changed by hand; any change through D8 (PATCH) writes it again"
 _FOREIGN = "another unit, which D8 did not write, stands in its unit's place"
@@ -77,6 +81,20 @@ def status_document(seen: AppSeen, judge: Judge) -> JsonObject:
         "port": seen.config.port,
         "problem": problem_with(seen),
     }
+
+
+def lost_config(name: str) -> ServiceConfig:
+    """Given an app whose record is lost, return what is known of it: its name, and with that its unit's."""
+    return ServiceConfig(name, AppKind.PYTHON, script="", user="", working_dir="")
+
+
+def lost_document(name: str, unit: ServiceStatus, judge: Judge) -> JsonObject:
+    """Given an app whose record is lost, systemd's word and the table of states, return its AppStatus. What only the
+    record told is empty.
+    """
+    seen = AppSeen(AppRecord(name, {}), lost_config(name), unit, None, None)
+    is_found = unit.pid is not None
+    return status_document(seen, lambda _, state: judge(is_found, state)) | {"kind": "", "problem": RECORD_LOST}
 
 
 def problem_with(seen: AppSeen) -> str | None:

@@ -11,6 +11,7 @@ from slave_agent.orchestrator.app_status import Judge, ProcessLook
 from slave_agent.orchestrator.app_store import AppStore
 from slave_agent.orchestrator.lifecycle import Lifecycle
 from slave_agent.orchestrator.log_tail import LogTail
+from slave_agent.orchestrator.lost_apps import LostApps
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.privilege import Privilege
@@ -34,4 +35,5 @@ def build_apps(
     log_tail = LogTail(run, systemctl.is_user)
     lifecycle = Lifecycle(privilege, systemctl, log_tail, is_stopping)
     recovery = Recovery(store, privilege, lifecycle, turns, time.sleep)
-    return AppManager(store, privilege, systemctl, lifecycle, log_tail, turns, recovery, look_at_processes, judge)
+    lost = LostApps(store, privilege)
+    return AppManager(store, privilege, systemctl, lifecycle, log_tail, turns, recovery, lost, look_at_processes, judge)

@@ -43,6 +43,13 @@ class RecordNotKept(AppError):
     """What the agent has to remember of an app can't be written."""
 
 
+class RecordLost(AppError):
+    """What the agent had written down of an app is gone, so that it can't be changed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"what was written down of {name} is lost", "Remove it with DELETE, then register it again.")
+
+
 class WrongFields(AppError):
     """What was sent describes no app that could run here; `problems` names every field."""
 

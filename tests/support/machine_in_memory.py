@@ -50,6 +50,9 @@ class MachineInMemory:
         self.shows += 1
         return {unit: self._status(unit) for unit in units}
 
+    def exposure(self, unit: str) -> float | None:
+        return None
+
     def _status(self, unit: str) -> ServiceStatus:
         name = app_name_of(unit)
         if name in self.running:
@@ -124,6 +127,11 @@ class MachineInMemory:
         unit = self.units[name]
         unit.status = self._after(verb, unit)
         return UnitOutcome(True, "")
+
+    def installed(self) -> tuple[str, ...]:
+        if self.is_silent:
+            raise PrivilegeUnavailable("root's helper does not answer", "Try again.")
+        return tuple(sorted(self.units))
 
     def look(self, name: str) -> UnitLook:
         if self.is_silent:

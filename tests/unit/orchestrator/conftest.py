@@ -10,8 +10,9 @@ import pytest
 
 from slave_agent.monitor.reconcile import reconcile
 from slave_agent.orchestrator.app_manager import AppManager
-from slave_agent.orchestrator.app_store import AppStore
+from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from slave_agent.orchestrator.lifecycle import Clock, Lifecycle
+from slave_agent.orchestrator.lost_apps import LostApps
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
 from tests.support.machine_in_memory import MachineInMemory
@@ -79,9 +80,16 @@ class Slave:
         log: Any = self.log
         lifecycle = Lifecycle(machine, machine, log, lambda: self.is_stopping, clock, self.listens)
         self.recovery = Recovery(self.store, machine, lifecycle, turns, self.clock.sleep)
+        self.lost = LostApps(self.store, machine, self.clock.now)
         self.apps = AppManager(
-            self.store, machine, machine, lifecycle, log, turns, self.recovery, lambda apps: {}, reconcile
+            self.store, machine, machine, lifecycle, log, turns, self.recovery, self.lost, lambda apps: {}, reconcile
         )
+
+    def record(self) -> AppRecord:
+        """What is written down of the app shop."""
+        record = self.store.find("shop")
+        assert record is not None
+        return record
 
     def wait(self) -> None:
         """Let the second pass in which an app takes no other operation."""

@@ -7,9 +7,17 @@ import pytest
 
 from slave_agent.errors import PrivilegeUnavailable
 from slave_agent.orchestrator import app_store
-from slave_agent.orchestrator.app_status import REMOVED_BY_HAND
+from slave_agent.orchestrator.app_status import RECORD_LOST, REMOVED_BY_HAND
 from slave_agent.orchestrator.editor import EditOrder
-from slave_agent.orchestrator.errors import AgentStops, DidNotStayUp, NameTaken, NoSuchApp, TooSoon, WrongFields
+from slave_agent.orchestrator.errors import (
+    AgentStops,
+    DidNotStayUp,
+    NameTaken,
+    NoSuchApp,
+    RecordLost,
+    TooSoon,
+    WrongFields,
+)
 from slave_agent.privilege import UnitOutcome
 from slave_agent.states import AppPhase
 from slave_agent.systemd.service_config import FieldProblem
@@ -209,7 +217,7 @@ def test_an_environment_removed_by_hand_is_asked_for_and_not_left_out(registered
     assert "install shop" not in registered.machine.asked
     registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": "neu", "PORT": None}}))
     assert registered.machine.units["shop"].environment == {"TOKEN": "neu"}
-    assert registered.apps.record("shop").environment_names == ("TOKEN",)
+    assert registered.record().environment_names == ("TOKEN",)
 
 
 def test_an_app_whose_environment_was_removed_by_hand_is_left_running_and_its_values_are_asked_for(
@@ -273,7 +281,7 @@ def test_a_removal_that_has_not_begun_leaves_the_app_as_it_was(registered: Slave
     with pytest.raises(PrivilegeUnavailable):
         registered.apps.unregister("shop")
     setattr(registered.machine, fault, False)
-    assert registered.apps.record("shop").phase is AppPhase.REGISTERED
+    assert registered.record().phase is AppPhase.REGISTERED
     registered.recovery.run()
     registered.wait()
     assert registered.apps.restart("shop")["state"] == "active"
@@ -292,7 +300,7 @@ def test_a_removal_that_failed_half_way_is_finished_without_anybody_asking(regis
 
 
 def test_what_somebody_works_on_is_not_settled(registered: Slave) -> None:
-    registered.store.write(registered.apps.record("shop").in_phase(AppPhase.REMOVING))
+    registered.store.write(registered.record().in_phase(AppPhase.REMOVING))
     with registered.turns.turn("shop"):
         registered.recovery.run()
     assert registered.store.names() == ["shop"]
@@ -301,7 +309,7 @@ def test_what_somebody_works_on_is_not_settled(registered: Slave) -> None:
 
 
 def test_why_an_app_can_not_be_settled_is_said_once(registered: Slave, caplog: pytest.LogCaptureFixture) -> None:
-    registered.store.write(registered.apps.record("shop").in_phase(AppPhase.REMOVING))
+    registered.store.write(registered.record().in_phase(AppPhase.REMOVING))
     registered.machine.refuses_removal = True
     registered.recovery.run()
     registered.recovery.run()
@@ -328,14 +336,14 @@ def test_a_change_is_told_installed_and_waits_for_a_restart(registered: Slave) -
     assert (edited.is_restarted, edited.needs_restart) == (False, True)
     assert status["state"] == "active"
     assert registered.machine.units["shop"].environment == {"TOKEN": "geheim", "PORT": "4000"}
-    assert registered.apps.record("shop").document["tasks"] == 50
+    assert registered.record().document["tasks"] == 50
 
 
 def test_a_change_restarts_on_request(registered: Slave) -> None:
     pid = registered.apps.status("shop")["pid"]
     status, edited = registered.apps.edit("shop", EditOrder({"environment": {"TOKEN": None}}, is_restart_wanted=True))
     assert edited.is_restarted and not edited.needs_restart and status["pid"] != pid
-    assert registered.apps.record("shop").environment_names == ("PORT",)
+    assert registered.record().environment_names == ("PORT",)
 
 
 def test_nothing_of_what_was_before_is_kept_once_it_is_good(slave: Slave) -> None:
@@ -359,7 +367,7 @@ def test_a_change_is_good_whether_or_not_what_was_before_can_be_forgotten(
 
     monkeypatch.setattr(registered.machine, "forget_previous", forget_once)
     registered.apps.edit("shop", EditOrder({"tasks": 50}))
-    assert registered.apps.record("shop").document["tasks"] == 50
+    assert registered.record().document["tasks"] == 50
 
 
 @pytest.mark.parametrize("is_restart_wanted", [False, True])
@@ -379,7 +387,7 @@ def test_an_agent_killed_in_a_change_restarts_only_for_a_change_that_does(
         registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted))
     registered.again()
     registered.recovery.run()
-    assert registered.apps.record("shop").document["tasks"] is None
+    assert registered.record().document["tasks"] is None
     assert registered.machine.units["shop"].document.get("tasks") is None
     assert (registered.apps.status("shop")["pid"] == pid) is not is_restart_wanted
 
@@ -396,7 +404,7 @@ def test_a_change_that_does_not_stay_up_goes_back_by_itself(registered: Slave) -
     with pytest.raises(DidNotStayUp) as failed:
         registered.apps.edit("shop", EditOrder({"script": "/srv/shop/broken.js"}, is_restart_wanted=True))
     assert failed.value.restored is True
-    assert registered.apps.record("shop").document["script"] == "/srv/shop/server.js"
+    assert registered.record().document["script"] == "/srv/shop/server.js"
     assert registered.machine.units["shop"].document["script"] == "/srv/shop/server.js"
     assert registered.apps.status("shop")["state"] == "active"
 
@@ -418,7 +426,7 @@ def test_a_change_whose_restart_nobody_answers_for_goes_back_with_its_process(
     with pytest.raises(PrivilegeUnavailable):
         registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted=True))
     assert restarted_with == [50, None], "the process, too, is of the former version"
-    assert registered.apps.record("shop").document["tasks"] is None
+    assert registered.record().document["tasks"] is None
     assert registered.apps.status("shop")["state"] == "active"
 
 
@@ -449,8 +457,69 @@ def test_an_agent_killed_while_changing_goes_back(registered: Slave, step: str) 
         registered.apps.edit("shop", EditOrder({"tasks": 50}, is_restart_wanted=True))
     registered.again()
     registered.recovery.run()
-    record = registered.apps.record("shop")
+    record = registered.record()
     assert record.phase is AppPhase.REGISTERED
     assert record.document["tasks"] is None and record.environment_names == ("PORT", "TOKEN")
     assert registered.machine.units["shop"].document.get("tasks") is None
     assert registered.machine.units["shop"].status.state is UnitState.ACTIVE
+
+
+# --- what is written down is lost ---
+
+
+def lose_record(slave: Slave, is_damaged: bool) -> None:
+    path = slave.folder / "apps/shop.json"
+    if is_damaged:
+        path.write_text("{")
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_an_app_whose_record_is_lost_is_told_and_still_obeys(
+    registered: Slave, is_damaged: bool, is_restarted: bool
+) -> None:
+    registered.apps.statuses()
+    registered.lost.candidates()
+    lose_record(registered, is_damaged)
+    if is_restarted:
+        registered.again()
+        registered.lost.ask()
+    [seen] = registered.apps.statuses()
+    told = (seen["name"], seen["unit"], seen["state"], seen["problem"])
+    assert told == ("shop", "d8-app-shop.service", "active", RECORD_LOST)
+    assert registered.apps.detail("shop")["config"] == {}
+    assert registered.apps.log_lines("shop")
+    assert registered.apps.stop("shop")["state"] == "inactive"
+    registered.wait()
+    assert registered.apps.start("shop")["state"] == "active"
+    registered.wait()
+    with pytest.raises(RecordLost):
+        registered.apps.edit("shop", EditOrder({"tasks": 5}))
+    registered.wait()
+    registered.apps.unregister("shop")
+    assert (registered.apps.statuses(), registered.machine.units) == ([], {})
+    with pytest.raises(NoSuchApp):
+        registered.apps.status("shop")
+
+
+def test_units_are_asked_for_until_somebody_answers_and_seldom_then(registered: Slave) -> None:
+    lose_record(registered, is_damaged=False)
+    registered.again()
+    registered.machine.is_silent = True
+    registered.lost.ask()
+    assert registered.lost.candidates() == []
+    registered.machine.is_silent = False
+    registered.lost.ask()
+    assert registered.lost.candidates() == ["shop"]
+    del registered.machine.units["shop"]
+    registered.lost.ask()
+    assert registered.lost.candidates() == ["shop"], "not asked again yet"
+    assert registered.apps.statuses() == [], "systemd knows no such unit"
+
+
+def test_an_app_that_was_removed_is_not_lost(registered: Slave) -> None:
+    registered.lost.ask()
+    registered.apps.unregister("shop")
+    assert registered.lost.candidates() == []

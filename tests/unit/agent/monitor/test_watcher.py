@@ -9,9 +9,11 @@ from pathlib import Path
 from slave_agent.errors import AgentError
 from slave_agent.monitor.events import event_log, page_of
 from slave_agent.monitor.incidents import Observation, SubjectKind
+from slave_agent.monitor.observer import of_lost
 from slave_agent.monitor.restart_counts import RestartCounts
 from slave_agent.monitor.watcher import Watcher
 from slave_agent.states import AppState
+from slave_agent.systemd.parser import ServiceStatus
 from slave_agent.systemd.states import UnitState
 
 CRASHED = Observation(SubjectKind.APP, "shop", AppState.CRASHED, UnitState.ACTIVE, is_found=False, detail="no process")
@@ -89,3 +91,15 @@ def test_what_was_left_half_done_is_settled_at_each_look(tmp_path: Path) -> None
     one.look()
     one.look()
     assert rounds == [0, 1]
+
+
+def test_a_unit_without_a_record_is_one_event(tmp_path: Path) -> None:
+    unit = "d8-app-shop.service"
+    statuses = {unit: ServiceStatus(unit, UnitState.ACTIVE, load_state="loaded", pid=7)}
+    one = watcher(tmp_path, lambda: of_lost(["shop"], statuses))
+    for _ in range(4):
+        one.look()
+    assert kinds(tmp_path) == ["record-lost"]
+    statuses[unit] = ServiceStatus(unit, UnitState.NOT_FOUND, load_state="not-found")
+    one.look()
+    assert kinds(tmp_path) == ["record-lost", "stopped"]
