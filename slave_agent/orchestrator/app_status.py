@@ -20,6 +20,7 @@ RECORD_LOST = (
 )
 REMOVED_BY_HAND = "its unit was removed by hand; start or restart writes it again"
 _EDITED = "its unit was changed by hand; any change through D8 (PATCH) writes it again"
+_ADDED_TO = "its unit was added to by hand in {paths}; systemctl revert {unit} takes that away"
 _FOREIGN = "another unit, which D8 did not write, stands in its unit's place"
 _NOT_RELOADED = "its unit was changed on the disk and systemd has not read it again"
 _START_LIMIT = "systemd gave up starting it: it ended too often; start or restart tries again"
@@ -109,6 +110,8 @@ def problem_with(seen: AppSeen) -> str | None:
         return _FOREIGN
     if seen.file is UnitFileState.EDITED:
         return _EDITED
+    if seen.unit.drop_ins:
+        return _ADDED_TO.format(paths=", ".join(seen.unit.drop_ins), unit=seen.unit.unit)
     if seen.unit.needs_reload:
         return _NOT_RELOADED
     if seen.unit.state is UnitState.FAILED and seen.unit.result == "start-limit-hit":

@@ -92,6 +92,7 @@ class KeptApps:
         leaves_nothing = note.stage is Stage.REMOVING or not was_there
         if leaves_nothing:
             self._stop_for_good(name)
+            self.systemctl.revert(unit_name(name))
             self.files.delete(name)
         else:
             self.files.write(name, note.unit, note.environment)

@@ -25,6 +25,7 @@ SHOW_PROPERTIES = (
     "StateChangeTimestamp",
     "MemoryCurrent",
     "FragmentPath",
+    "DropInPaths",
     "NeedDaemonReload",
 )
 _STATES = {
@@ -46,7 +47,8 @@ _TIMESTAMP = re.compile(r"\w{3} (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})? U
 class ServiceStatus:
     """One unit as systemd sees it. `since` is when it came into its state, in UTC; `memory_bytes` is now's use.
 
-    `exit_code` and `signal` tell how the main process ended, when it has; `restarts` counts systemd's own.
+    `exit_code` and `signal` tell how the main process ended, when it has; `restarts` counts systemd's own. `drop_ins`
+    are files that add to this unit alone.
     """
 
     unit: str
@@ -63,6 +65,7 @@ class ServiceStatus:
     memory_bytes: Optional[int] = None
     fragment_path: Optional[str] = None
     needs_reload: bool = False
+    drop_ins: tuple[str, ...] = ()
 
     @property
     def is_without_file(self) -> bool:
@@ -122,7 +125,14 @@ def _status(words: Mapping[str, str]) -> ServiceStatus:
         memory_bytes=None if memory == _UNLIMITED else memory,
         fragment_path=words.get("FragmentPath") or None,
         needs_reload=words.get("NeedDaemonReload") == "yes",
+        drop_ins=_own_drop_ins(words),
     )
+
+
+def _own_drop_ins(words: Mapping[str, str]) -> tuple[str, ...]:
+    """Those for all services (service.d), or for all of a prefix, are the host's own business."""
+    folder = f"/{words.get('Id', '')}.d/"
+    return tuple(path for path in words.get("DropInPaths", "").split() if folder in path)
 
 
 def _state(words: Mapping[str, str]) -> UnitState:

@@ -59,6 +59,12 @@ class Systemctl:
         """Given a verb and a unit, do it, wait for it and return how the command ended; a non-zero exit is data."""
         return self._systemctl(ACT_SECONDS, verb.value, "--", unit)
 
+    def revert(self, unit: str) -> Finished:
+        """Given a unit, take away what was added to it by hand (`edit`, `set-property`), wherever systemd keeps it; a
+        non-zero exit is data.
+        """
+        return self._systemctl(RELOAD_SECONDS, "revert", "--", unit)
+
     def daemon_reload(self) -> None:
         """Have the manager read its units again. Raises SystemdError."""
         done = self._systemctl(RELOAD_SECONDS, "daemon-reload")

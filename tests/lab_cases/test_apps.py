@@ -206,6 +206,31 @@ def test_a_unit_removed_by_hand_while_its_app_runs_on_its_port_keeps_nobody_out(
     eventually(lambda: slave.asks_app(3100, "/environment")["GREETING"].startswith("hola"), "its environment")
 
 
+def test_an_app_whose_record_is_lost_and_that_was_added_to_by_hand_is_told_and_removed_whole(slave: AppSlave) -> None:
+    slave.done("POST", "/api/apps/register", node(slave), 201)
+    slave.host.run("systemctl set-property d8-app-shop.service MemoryMax=64M")
+    folder = "/etc/systemd/system/d8-app-shop.service.d"
+    slave.host.run(f"mkdir -p {folder} && printf '[Service]\\nEnvironment=ADDED=1\\n' > {folder}/override.conf")
+    slave.host.run("systemctl daemon-reload")
+    told = slave.status("shop")["problem"]
+    assert "system.control" in told and "override.conf" in told, told
+
+    slave.host.run(f"rm {slave.state_dir}/apps/shop.json && systemctl restart d8-agent")
+    slave.wait_for_agent()
+    eventually(lambda: slave.names() == ["shop"], "the app whose record is lost")
+    [seen] = slave.done("GET", "/api/apps")["apps"]
+    assert (seen["unit"], seen["state"]) == ("d8-app-shop.service", "active") and "is lost" in seen["problem"]
+    assert slave.done("POST", "/api/apps/shop/stop")["state"] == "inactive"
+    assert slave.done("POST", "/api/apps/shop/start")["state"] == "active"
+    slave.done("DELETE", "/api/apps/shop")
+    left = slave.host.run("find /etc/systemd /run/systemd -path '*d8-app-shop*'", check=False).stdout
+    assert (left, slave.names()) == ("", [])
+
+    again = slave.done("POST", "/api/apps/register", node(slave), 201)
+    assert again["problem"] is None
+    assert slave.shows("shop", "MemoryMax")["MemoryMax"] == "infinity"
+
+
 def test_apps_are_started_side_by_side(slave: AppSlave) -> None:
     """One after the other, each would begin only after the one before has proved itself for its six seconds."""
     names = [f"side-{number}" for number in range(4)]

@@ -39,6 +39,7 @@ class UnitsInMemory(Systemctl):
     enabled: set[str] = field(default_factory=set)
     elsewhere: dict[str, str] = field(default_factory=dict)
     orders: list[tuple[str, str]] = field(default_factory=list)
+    controlled: set[str] = field(default_factory=set)  # what set-property wrote beside the units
     faults: tuple[str, ...] = ()
     refuses_reload: bool = False
     never_stops: bool = False
@@ -58,6 +59,11 @@ class UnitsInMemory(Systemctl):
             self.enabled.add(unit)
         elif verb is UnitVerb.DISABLE:
             self.enabled.discard(unit)
+        return Ended(0)
+
+    def revert(self, unit: str) -> Ended:
+        self.orders.append(("revert", unit))
+        self.controlled.discard(unit)
         return Ended(0)
 
     def daemon_reload(self) -> None:

@@ -394,3 +394,10 @@ def test_a_killed_removal_is_finished_by_the_next_call(host: AppHost, monkeypatc
         else:
             assert host.files() == set()
             assert host.units.running == set()
+
+
+def test_a_removal_takes_away_what_was_added_by_hand(host: AppHost) -> None:
+    host.operations.install_unit(host.document())
+    host.units.controlled = {"d8-app-shop.service", "other.service"}
+    host.operations.remove_unit("shop")
+    assert host.units.controlled == {"other.service"}

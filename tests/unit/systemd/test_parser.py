@@ -105,3 +105,15 @@ def test_signals_have_names(number: int, name: str) -> None:
 )
 def test_the_exposure_is_a_number(text: str, level: float | None) -> None:
     assert parse_exposure(text) == level
+
+
+def test_what_was_added_to_the_unit_alone_is_told() -> None:
+    paths = (
+        "/usr/lib/systemd/system/service.d/10-all.conf",
+        "/etc/systemd/system/d8-app-.service.d/prefix.conf",
+        "/etc/systemd/system/d8-app-shop.service.d/override.conf",
+        "/etc/systemd/system.control/d8-app-shop.service.d/50-MemoryMax.conf",
+    )
+    status = parse_status_output(f"Id=d8-app-shop.service\nDropInPaths={' '.join(paths)}\n")
+    assert status.drop_ins == paths[2:]
+    assert parse_status_output("Id=d8-app-shop.service\nDropInPaths=\n").drop_ins == ()
