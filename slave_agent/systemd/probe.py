@@ -29,8 +29,8 @@ class Look:
 
 @dataclass(frozen=True)
 class PathPart:
-    """One folder, link or file on the way to what a path means. `others` are its group's members when they may write,
-    by name; `is_open` when everybody may.
+    """One folder, link or file on the way to what a path means. `writers` are those who may write to it besides its
+    owner, by name: its group's members, and whom its access control list names; `is_open` when everybody may.
     """
 
     path: str

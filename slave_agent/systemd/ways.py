@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from slave_agent.systemd.access_lists import access_list, writers_in
 from slave_agent.systemd.probe import PathPart
 
 _MOST_LINKS = 40
@@ -43,15 +45,32 @@ def _way(path: Path) -> Iterator[Path]:
 
 def _part(path: Path) -> PathPart:
     facts = path.lstat()
-    is_link = stat.S_ISLNK(facts.st_mode)  # its own mode means nothing: its folder's does
-    may_group, may_all = facts.st_mode & stat.S_IWGRP, facts.st_mode & stat.S_IWOTH
+    if stat.S_ISLNK(facts.st_mode):  # its own mode means nothing: its folder's does
+        return PathPart(str(path), facts.st_uid)
     return PathPart(
         path=str(path),
         owner=facts.st_uid,
-        is_open=bool(may_all) and not is_link,
+        is_open=bool(facts.st_mode & stat.S_IWOTH),
         is_sticky=stat.S_ISDIR(facts.st_mode) and bool(facts.st_mode & stat.S_ISVTX),
-        writers=_members(facts.st_gid) if may_group and not is_link else frozenset(),
+        writers=_writers(path, facts),
     )
+
+
+def _writers(path: Path, facts: os.stat_result) -> frozenset[str]:
+    if not facts.st_mode & stat.S_IWGRP:  # with an access control list it is the mask: nobody in it may write either
+        return frozenset()
+    value = access_list(path)
+    if value is None:
+        return _members(facts.st_gid)
+    writers = writers_in(value, facts.st_gid)
+    return frozenset(map(_user, writers.users)).union(*map(_members, writers.groups))
+
+
+def _user(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"user {user_id}"
 
 
 def _members(group_id: int) -> frozenset[str]:
