@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from slave_agent.errors import AgentError
 from slave_agent.models import JsonObject
 from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, lost_config, lost_document, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
@@ -157,7 +158,12 @@ class AppManager:
             self._lost_document(name)
         self._turns.claim(name)
         with self._turns.turn(name):
-            self.recovery.settle(name)
+            try:
+                self.recovery.settle(name)
+            except AgentError as error:  # as a full disk: what needs no unit goes on
+                if needs_unit:
+                    raise
+                _log.warning("%s is not settled before it is ended: %s", name, error)
             record = self._find(name)
             if record is None:
                 self._lost_document(name)

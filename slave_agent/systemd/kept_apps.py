@@ -46,12 +46,16 @@ class KeptApps:
             self.files.forget(known)
 
     def remove_unit(self, name: object) -> bool:
-        """Stop, disable and delete everything of an app. Returns whether there was anything of it."""
+        """Stop, disable and delete everything of an app. Returns whether there was anything of it.
+
+        A disk that takes no note is no reason to keep what shall go: killed in between, it has to be asked again.
+        """
         had = self.files.has_anything(known_name(name))
-        with self.working_on(name) as known:
+        with self.working_on(name, needs_whole=False) as known:
             self.refuse_foreign(known)
-            self.files.begin(known, Stage.REMOVING)
-            self.finish(known)
+            with contextlib.suppress(OSError):
+                self.files.begin(known, Stage.REMOVING)
+            self._leave_nothing(known)
             return had
 
     def look(self, name: object) -> dict[str, Any]:
@@ -73,14 +77,22 @@ class KeptApps:
         return self.files.names()
 
     @contextlib.contextmanager
-    def working_on(self, name: object, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[str]:
-        """Alone on the app, after whatever was interrupted has been finished. Raises Refused for what is no name."""
+    def working_on(
+        self, name: object, patience_seconds: float = PATIENCE_SECONDS, needs_whole: bool = True
+    ) -> Iterator[str]:
+        """Alone on the app, after whatever was interrupted has been finished; if that is not needed, also where it
+        can't be, as on a full disk. Raises Refused for what is no name.
+        """
         known = known_name(name)
         self.files.make_folders()
         with locked(self.place.lock(known), patience_seconds):
-            note = self.files.note(known)
-            if note is not None and note.stage is not Stage.SETTLED:
-                self.finish(known)
+            try:
+                note = self.files.note(known)
+                if note is not None and note.stage is not Stage.SETTLED:
+                    self.finish(known)
+            except (OSError, SystemdError):
+                if needs_whole:
+                    raise
             yield known
 
     def finish(self, name: str) -> None:
@@ -89,16 +101,19 @@ class KeptApps:
         if note is None:
             return
         was_there = note.unit is not None or note.environment is not None  # the environment alone: a hand took the unit
-        leaves_nothing = note.stage is Stage.REMOVING or not was_there
-        if leaves_nothing:
-            self._stop_for_good(name)
-            self.systemctl.revert(unit_name(name))
-            self.files.delete(name)
-        else:
-            self.files.write(name, note.unit, note.environment)
+        if note.stage is Stage.REMOVING or not was_there:
+            self._leave_nothing(name)
+            return
+        self.files.write(name, note.unit, note.environment)
         self.systemctl.daemon_reload()
-        if leaves_nothing:
-            self.systemctl.act(UnitVerb.RESET_FAILED, unit_name(name))
+        self.files.forget(name)
+
+    def _leave_nothing(self, name: str) -> None:
+        self._stop_for_good(name)
+        self.systemctl.revert(unit_name(name))
+        self.files.delete(name)
+        self.systemctl.daemon_reload()
+        self.systemctl.act(UnitVerb.RESET_FAILED, unit_name(name))
         self.files.forget(name)
 
     def _stop_for_good(self, name: str) -> None:

@@ -68,9 +68,10 @@ class AppOperations(KeptApps):
         """Have systemd do something with an app's unit and return how systemctl ended: a non-zero exit is data.
 
         Start and restart look again at who could have changed what will run, and clear the count of failed starts.
-        Stop and disable need no unit file: a hand may have taken it while the app runs.
+        Stop and disable need no unit file: a hand may have taken it while the app runs. Nor do they need that what was
+        interrupted can be finished.
         """
-        with self.working_on(name) as known:
+        with self.working_on(name, needs_whole=verb not in ENDING) as known:
             if verb in ENDING and self.files.state(known) is UnitFileState.MISSING:
                 return self._end_without_file(verb, known)
             if self.files.state(known) not in OURS:

@@ -215,7 +215,7 @@ def test_an_app_whose_record_is_lost_and_that_was_added_to_by_hand_is_told_and_r
     told = slave.status("shop")["problem"]
     assert "system.control" in told and "override.conf" in told, told
 
-    slave.host.run(f"rm {slave.state_dir}/apps/shop.json && systemctl restart d8-agent")
+    slave.host.run("rm /var/lib/d8-agent/apps/shop.json && systemctl restart d8-agent")
     slave.wait_for_agent()
     eventually(lambda: slave.names() == ["shop"], "the app whose record is lost")
     [seen] = slave.done("GET", "/api/apps")["apps"]

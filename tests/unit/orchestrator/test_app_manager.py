@@ -327,6 +327,17 @@ def test_an_app_is_removed_though_the_disk_of_its_record_is_full(
     assert registered.store.names() == [] and registered.machine.units == {}
 
 
+def test_an_app_is_stopped_though_its_last_change_can_not_be_settled(registered: Slave) -> None:
+    registered.store.write(registered.record().in_phase(AppPhase.REMOVING))
+    registered.machine.refuses_removal = True
+    with pytest.raises(PrivilegeUnavailable):
+        registered.apps.restart("shop")
+    registered.wait()
+    assert registered.apps.stop("shop")["state"] == "inactive"
+    registered.wait()
+    assert registered.apps.disable("shop")["enabled"] is False
+
+
 # --- edit ---
 
 

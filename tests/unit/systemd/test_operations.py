@@ -13,7 +13,7 @@ from slave_agent.systemd.errors import Refused, SystemdError
 from slave_agent.systemd.service_config import FieldProblem
 from slave_agent.systemd.service_generator import is_untouched, parse_unit
 from slave_agent.systemd.states import UnitVerb
-from slave_agent.systemd.unit_files import UnitFileState
+from slave_agent.systemd.unit_files import Stage, UnitFileState
 from tests.support.app_host import ANA, AppHost
 
 UNIT, ENVIRONMENT, NOTE = "units/d8-app-shop.service", "apps/shop.env", "apps/shop.undo.json"
@@ -295,6 +295,25 @@ def test_a_missing_unit_that_can_not_be_written_again_costs_no_environment(
     assert host.files() == {ENVIRONMENT}
     host.operations.install_unit(host.document(), keep_environment=True)
     assert host.operations.files.environment("shop") == {"A": "1"}
+
+
+def test_a_full_disk_keeps_nobody_from_stopping_and_removing(host: AppHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.operations.install_unit(host.document(environment={"A": "1"}))
+    host.operations.install_unit(host.document(environment={"A": "2"}))
+    host.operations.act(UnitVerb.START, "shop")
+    host.operations.files.mark("shop", Stage.WRITING)  # a change that could not be finished
+
+    def full(path: Path, text: str, mode: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(unit_files, "write_whole", full)
+    with pytest.raises(OSError, match="No space"):
+        host.operations.act(UnitVerb.START, "shop")
+    assert host.operations.act(UnitVerb.DISABLE, "shop").exit_code == 0
+    assert host.operations.act(UnitVerb.STOP, "shop").exit_code == 0
+    assert host.units.running == set()
+    assert host.operations.remove_unit("shop") is True
+    assert host.files() == set()
 
 
 def test_an_app_can_have_nothing_started_that_does_not_run_anyway(host: AppHost) -> None:
