@@ -147,6 +147,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"did not get ready with the new release",
             r"preparation of the release was interrupted|restarted while it prepared the release",
             r"did not settle on release",
+            r"release can't take charge|(guard|helper) of the release does not",
             r"agent does not answer on port \d+",
             r"instead of 401",
             r"The agent refuses the token",
