@@ -27,6 +27,7 @@ TAKING_SECONDS = 30.0
 LOOK_SECONDS = 15.0
 PING_SECONDS = 5.0
 PINGS = 3  # one may come while all of the helper's places are taken
+MEND_IT = "Mend it and send it again."
 PING = b'{"verb": "ping"}\n'
 
 
@@ -67,7 +68,8 @@ def put_in_charge(activation: Activation, commit: str) -> None:
     if commit_in_charge(layout) != commit:
         program = layout.release(commit) / "d8-activate"
         argv = [layout.python, "-I", str(program), "take-charge"]
-        _answer(activation.runner.run(argv, timeout_seconds=TAKING_SECONDS), "The release can't take charge")
+        if problem := _problem(activation.runner.run(argv, timeout_seconds=TAKING_SECONDS)):
+            raise ActivationError(f"The release can't take charge: {problem}", MEND_IT)
     if layout.helper_socket is not None:
         _check_helper(activation, layout.helper_socket)
 
@@ -83,7 +85,8 @@ def keep_in_charge(activation: Activation, record: Record) -> None:
 def check_guard(activation: Activation, code: Path) -> None:
     """Given a copy of a release's code, see that its guard can look and decide. Raises ActivationError."""
     argv = [activation.layout.python, "-I", str(code / "d8-activate"), "guard", "--dry-run"]
-    _answer(activation.runner.run(argv, timeout_seconds=LOOK_SECONDS), "The guard of the release does not work")
+    if problem := _problem(activation.runner.run(argv, timeout_seconds=LOOK_SECONDS)):
+        raise ActivationError(f"The guard of the release does not work: {problem}", MEND_IT)
 
 
 def units_of(layout: Layout, record: Record, release: Path) -> dict[str, str]:
@@ -128,14 +131,12 @@ def _point(layout: Layout, copy: Path) -> None:
             remove_tree(other)
 
 
-def _answer(finished: Finished, problem: str) -> None:
-    """Raises ActivationError unless a verb's answer is a yes."""
+def _problem(finished: Finished) -> str:
+    """What a verb complained of; empty where it did what it was asked."""
     try:
-        answer = json.loads(finished.stdout)
+        return str(json.loads(finished.stdout).get("error", ""))
     except ValueError:
-        answer = {"error": finished.reason}
-    if "error" in answer:
-        raise ActivationError(f"{problem}: {answer['error']}", str(answer.get("hint") or "Mend it and send it again."))
+        return finished.reason
 
 
 def _check_helper(activation: Activation, path: Path) -> None:
