@@ -108,7 +108,7 @@ class CredentialStore:
 
     def revoke(self) -> None:
         """Let no token open the door any more; the certificate stays. Raises CredentialsError, and then nothing has
-        changed. Only a build lets somebody in again.
+        changed. Only a new installation lets somebody in again.
         """
         with self._change:
             before = self.credentials

@@ -14,7 +14,7 @@ from typing import Any
 from d8.actions.rotation import header_file
 from d8.actions.workplace import Workplace
 from d8.errors import D8Error, Refused, SlaveUnreachable, UsageError
-from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave
+from d8.fleet.connection import OWN_SERVERS, connect, connect_to_slave, is_trust_ended
 from d8.fleet.handshake import presented_fingerprint
 from d8.fleet.names import Address
 from d8.messages import NOTHING, Message, message
@@ -50,12 +50,15 @@ class Removal:
 
 def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[[float], None] = time.sleep) -> Removal:
     """Given a slave's name, uninstall its agent and forget it. One that can't be reached leaves the fleet, and its
-    removal is owed to it. Raises D8Error and changes nothing when the slave refuses.
+    removal is owed to it; one whose trust was ended leaves it at once. Raises D8Error and changes nothing when the
+    slave refuses.
 
     With `forget` the slave is forgotten in any case; its agent then keeps running with a token that nobody has any
     more.
     """
     slave = find_removable(workplace, name)
+    if is_trust_ended(slave, workplace.registry):
+        return _let_go(workplace, slave)
     warning, apps = NOTHING, None
     before = workplace.registry.pending.find(slave.slave_id)
     workplace.registry.pending.begin(slave, PendingKind.REMOVE, datetime.now(UTC))
@@ -75,10 +78,7 @@ def remove_slave(workplace: Workplace, name: str, forget: bool, sleep: Callable[
             slave=slave.slave_id,
             reason=error.message,
         )
-    workplace.registry.remove_slave(slave.slave_id)
-    workplace.registry.pending.settle(slave.slave_id)
-    header_file(workplace, slave).unlink(missing_ok=True)
-    workplace.registry.record("remove", slave.slave_id, "forgotten" if warning else "uninstalled")
+    _forget(workplace, slave, "forgotten" if warning else "uninstalled")
     return Removal(slave, not warning, warning, apps_removed=apps)
 
 
@@ -93,6 +93,24 @@ def find_removable(workplace: Workplace, name: str) -> Slave:
         if (pending := workplace.registry.pending.find(name)) is None:
             raise
         return pending.slave
+
+
+def _let_go(workplace: Workplace, slave: Slave) -> Removal:
+    """Given a slave whose tokens were all ended, let it leave the fleet: there is nothing that could still be said."""
+    _forget(workplace, slave, "forgotten: its trust was ended before")
+    warning = message(
+        "{slave} left the fleet. Its trust was ended before, so that this master can't take its agent off: on it run "
+        "sh install_slave_….sh --uninstall",
+        slave=slave.slave_id,
+    )
+    return Removal(slave, is_uninstalled=False, warning=warning)
+
+
+def _forget(workplace: Workplace, slave: Slave, result: str) -> None:
+    workplace.registry.remove_slave(slave.slave_id)
+    workplace.registry.pending.settle(slave.slave_id)
+    header_file(workplace, slave).unlink(missing_ok=True)
+    workplace.registry.record("remove", slave.slave_id, result)
 
 
 def _owe(workplace: Workplace, slave: Slave, error: SlaveUnreachable) -> Removal:

@@ -33,6 +33,12 @@ class Revocation:
         }
 
 
+def revocation_question(slave: Slave) -> Message:
+    """Given a slave, return what the operator has to agree to. Pure."""
+    text = "End every token of {slave}, this master's included? To use it again, it has to be installed and built anew."
+    return message(text, slave=slave.slave_id)
+
+
 def revoke(workplace: Workplace, slave: Slave) -> Revocation:
     """Given a registered slave, end every token it knows. While it can't be reached the revocation is pending."""
     registry = workplace.registry

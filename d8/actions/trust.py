@@ -8,24 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from d8.actions.workplace import Workplace
-from d8.errors import UsageError
 from d8.files import private_folder, write_private
+from d8.fleet.connection import trust_ended
 from d8.fleet.names import Address
 from d8.fleet.trust import FleetAuthority
+from d8.messages import NOTHING, Message
 from d8.models import CredentialKind, Slave
 
 
 @dataclass(frozen=True)
 class TrustLine:
-    """One slave's header file and the line that uses it."""
+    """One slave's header file and the line that uses it; or that the trust in it has ended, and what then."""
 
     slave_id: str
-    header_file: Path
-    command: str
+    header_file: Path | None = None
+    command: str = ""
+    ended: Message = NOTHING
+    advice: Message = NOTHING
 
     def as_json(self) -> dict[str, Any]:
         """Return this slave's object in `trust --json`."""
-        return {"slave_id": self.slave_id, "header_file": str(self.header_file), "command": self.command}
+        return {
+            "slave_id": self.slave_id,
+            "header_file": str(self.header_file) if self.header_file else None,
+            "command": self.command or None,
+            "ended": bool(self.ended),
+            "hint": str(self.advice) or None,
+        }
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ def curl_line(slave: Slave, ca_certificate: Path, header_file: Path) -> str:
 def _line(workplace: Workplace, slave: Slave, authority: FleetAuthority) -> TrustLine:
     credentials = workplace.registry.credentials(CredentialKind.AGENT, slave.slave_id)
     if not credentials:
-        raise UsageError("the master has no token for {slave}", "Build it again (option 11).", slave=slave.slave_id)
+        why = trust_ended(slave)
+        return TrustLine(slave.slave_id, ended=why.message, advice=why.hint)
     header = authority.certificate_path.parent / f"{slave.slave_id}.header"
     write_private(header, f"Authorization: Bearer {credentials[0].token}\n")
     return TrustLine(slave.slave_id, header, curl_line(slave, authority.certificate_path, header))

@@ -12,7 +12,6 @@ import click
 from d8.cli.options import common
 from d8.cli.run import Run
 from d8.errors import Cancelled, ExitCode, UsageError
-from d8.messages import message
 from d8.models import Slave, TokenScope
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def _tokens(run: Run, slave: Slave) -> ExitCode:
 
 def _revoke(run: Run, slave: Slave, token_name: str | None) -> ExitCode:
     from d8.actions.access import revoke_token
-    from d8.actions.revocation import revoke
+    from d8.actions.revocation import revocation_question, revoke
     from d8.menu.views.trust import draw_revocation, draw_token_revoked
 
     if token_name is not None:
@@ -170,10 +169,7 @@ def _revoke(run: Run, slave: Slave, token_name: str | None) -> ExitCode:
         document = {"slave_id": slave.slave_id, "name": token_name, "revoked": True}
         run.answer(document, lambda screen: draw_token_revoked(screen, slave, token_name))
         return ExitCode.DONE
-    question = message(
-        "End every token of {slave}, this master's included? Only a build lets it in again.", slave=slave.slave_id
-    )
-    if not run.confirmed(question):
+    if not run.confirmed(revocation_question(slave)):
         raise Cancelled("Nothing was done.")
     done = revoke(run.workplace, slave)
     run.answer(done.as_json(), lambda screen: draw_revocation(screen, done))

@@ -46,6 +46,14 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         (r"runs Windows",),
     ),
     KnownFailure(
+        "trust-ended",
+        message("every token of the slave was ended, this master's too"),
+        message(
+            "To use it again: sh install_slave_….sh --uninstall there, then install and build it (options 10 and 11)."
+        ),
+        (r"the trust in .* was ended",),
+    ),
+    KnownFailure(
         "certificate-unknown",
         message("the server at this address is not one that this master set up, or another machine has its address"),
         message("Check the address; if the machine was set up anew, run a new installer on it (option 10)."),

@@ -19,6 +19,10 @@ class OtherServer(Refused):
     """Another server than the wanted slave's answers at its address."""
 
 
+class TrustEnded(TokenRefused):
+    """Every token of the slave was ended, this master's too: `trust SLAVE revoke`."""
+
+
 OWN_SERVERS = frozenset({CredentialKind.AGENT, CredentialKind.RESCUE})
 PLAIN = "plain:"  # in place of a fingerprint, for servers without TLS
 
@@ -33,6 +37,9 @@ def connect(address: Address, settings: Settings, registry: Registry) -> SlaveCl
     fingerprint = presented_fingerprint(address, settings.connect_timeout_seconds)
     credential = registry.credential(fingerprint)
     if credential is None:
+        here = _registered_at(address, registry)
+        if here and all(is_trust_ended(slave, registry) for slave in here):
+            raise trust_ended(here[0])
         raise Refused(
             "{address} presents a certificate that this master never made (SHA-256 {start}…)",
             "Nothing was sent. Run an installer of this master on it (option 10).",
@@ -68,13 +75,9 @@ def connect_to_slave(
     try:
         client = connect(address, settings, registry)
     except Refused as error:
-        if registry.credentials(CredentialKind.AGENT, slave.slave_id):
+        if not is_trust_ended(slave, registry):
             raise
-        raise Refused(
-            "the trust in {slave} was ended: this master has no token for it",
-            "To use it again: sh install_slave_….sh --uninstall there, then install and build it (options 10 and 11).",
-            slave=slave.slave_id,
-        ) from error
+        raise trust_ended(slave) from error
     found = client.credential
     if found is not None and found.slave_id == slave.slave_id and found.kind in kinds:
         return client
@@ -99,6 +102,24 @@ def connect_to_slave(
     )
 
 
+def is_trust_ended(slave: Slave, registry: Registry) -> bool:
+    """Given a registered slave, tell whether its tokens were ended, which the slave has acknowledged."""
+    return not registry.credentials(CredentialKind.AGENT, slave.slave_id)
+
+
+def trust_ended(slave: Slave) -> TrustEnded:
+    """Given such a slave, return what the operator is told. Pure."""
+    return TrustEnded(
+        "the trust in {slave} was ended: this master has no token for it",
+        "To use it again: sh install_slave_….sh --uninstall there, then install and build it (options 10 and 11).",
+        slave=slave.slave_id,
+    )
+
+
+def _registered_at(address: Address, registry: Registry) -> list[Slave]:
+    return [one for one in registry.slaves() if (one.address, one.port) == (address.host, address.port)]
+
+
 def _connect_plain(
     address: Address,
     settings: Settings,
@@ -112,7 +133,7 @@ def _connect_plain(
         mode = probe.health().get("mode")
     finally:
         probe.close()
-    here = [one for one in registry.slaves() if (one.address, one.port) == (address.host, address.port)]
+    here = _registered_at(address, registry)
     owner = slave or (here[0] if here else None)
     kind = CredentialKind.AGENT if mode == "agent" else CredentialKind.RESCUE
     candidates = registry.credentials(kind, owner.slave_id) if owner and kind in kinds else []
@@ -121,6 +142,8 @@ def _connect_plain(
     usable = [one for one in candidates if one.fingerprint.startswith(PLAIN) and not _has_expired(one)]
     if (client := _let_in(address, usable, settings)) is not None:
         return client
+    if mode == "agent" and owner and is_trust_ended(owner, registry):
+        raise trust_ended(owner)
     raise TokenRefused(
         "{address} accepts none of this master's tokens",
         "Run an installer of this master on it (option 10).",

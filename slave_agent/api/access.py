@@ -70,7 +70,7 @@ def access_blueprint(services: Services) -> Blueprint:
         nothing(parse_json(request.get_data()))
         services.access.clear()
         services.credentials.revoke()
-        _log.warning("every token was revoked: only a build lets somebody in again")
+        _log.warning("every token was revoked: only a new installation lets somebody in again")
         return {"revoked": True}
 
     @routes.get("/audit")

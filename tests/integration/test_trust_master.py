@@ -29,11 +29,11 @@ from d8.actions.workplace import Workplace
 from d8.build.unfinished import only_builder_of
 from d8.errors import Refused, SlaveUnreachable, UsageError
 from d8.fleet.agent_client import SlaveClient
-from d8.fleet.connection import PLAIN
+from d8.fleet.connection import PLAIN, TrustEnded, connect
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.fleet.trust import FleetAuthority, token_hash
-from d8.menu.views.results import draw_removal
+from d8.menu.views.results import draw_removal, draw_trust
 from d8.menu.views.screen import Screen
 from d8.models import Credential, CredentialKind, PendingKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, asked_of_activation, running_agent
@@ -419,6 +419,25 @@ def test_a_removal_of_a_slave_that_is_off_waits_with_its_token_and_can_be_forgot
     assert credentials(workplace, slave) == []
     with pytest.raises(UsageError):
         remove_slave(workplace, slave.slave_id, forget=True)
+
+
+def test_a_slave_whose_trust_was_ended_is_shown_as_that_and_can_leave_the_fleet(
+    agent: RunningAgent, workplace: Workplace, slave: Slave
+) -> None:
+    assert revoke(workplace, slave).is_done
+    [line] = show_trust(workplace).lines
+    said = io.StringIO()
+    draw_trust(Screen(console=Console(file=said, width=200)), show_trust(workplace))
+    assert line.ended and "was ended" in said.getvalue() and "--uninstall there" in said.getvalue()
+    with pytest.raises(TrustEnded):
+        connect(Address(slave.address, slave.port), workplace.settings, workplace.registry)
+    workplace.registry.pending.begin(slave, PendingKind.REVOKE, NOW)  # killed before it was settled
+    assert [one.is_settled for one in catch_up(workplace)] == [True]
+    removal = remove_slave(workplace, slave.slave_id, forget=False)
+    assert (removal.is_uninstalled, removal.is_pending) == (False, False)
+    assert "sh install_slave_….sh --uninstall" in str(removal.warning)
+    assert workplace.registry.slaves() == workplace.registry.pending.all() == []
+    assert agent.get("/api/health", token=None).status == 200
 
 
 def test_tokens_for_others(agent: RunningAgent, workplace: Workplace, slave: Slave) -> None:

@@ -75,3 +75,4 @@ def test_new_credentials_and_the_end_of_all_in_both_languages(agent: RunningAgen
     assert "sigue teniendo pendiente la anulación de sus tokens" in play(workplace, 3, language="es")
     agent.restart()
     assert "settled (the end of its tokens)" in play(workplace, 3)
+    assert "was ended" in play(workplace, 1, SHOW)

@@ -14,7 +14,7 @@ from d8.fleet.names import Address, slave_id_for
 from d8.fleet.registry import Registry
 from d8.menu.prompts import Choice
 from d8.messages import Message, message
-from d8.models import BuildReport, BuildStatus, Scope, Slave, StrategyName
+from d8.models import BuildReport, BuildStatus, Credential, CredentialKind, Scope, Slave, StrategyName
 from d8.settings import Settings, read_settings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -47,6 +47,13 @@ def make_slave(address: str = "192.168.4.25", port: int = 7600, **fields: object
         "registered": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     }
     return Slave(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def register(registry: Registry, slave: Slave, token: str = "the-agents-token") -> None:
+    """Register a slave with the credential of its agent."""
+    registry.save_slave(slave)
+    known = Credential(CredentialKind.AGENT, f"certificate of {slave.slave_id}", token, slave.slave_id)
+    registry.save_credential(known, slave.registered)
 
 
 class InMemoryBuilder:

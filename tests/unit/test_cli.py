@@ -17,7 +17,7 @@ from d8.cli import main
 from d8.cli.run import Run
 from d8.errors import ExitCode, Terminated
 from d8.fleet.registry import Registry
-from tests.support.fakes import COMMIT, InMemoryBuilder, make_slave
+from tests.support.fakes import COMMIT, InMemoryBuilder, make_slave, register
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -150,7 +150,7 @@ class TestFleet:
     @pytest.fixture(autouse=True)
     def a_slave_that_is_off(self, data: Path) -> None:
         registry = Registry(data)
-        registry.save_slave(make_slave("127.0.0.1", 9))
+        register(registry, make_slave("127.0.0.1", 9))
         registry.close()
 
     def test_status_says_unreachable(self, capsys: pytest.CaptureFixture[str]) -> None:

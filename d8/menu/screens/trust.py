@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from d8.actions.access import check_token_name, grant, granted, revoke_token, slave_audit
 from d8.actions.catch_up import catch_up
-from d8.actions.revocation import revoke
+from d8.actions.revocation import revocation_question, revoke
 from d8.actions.rotation import rotate_all
 from d8.actions.trust import show_trust
 from d8.menu.conversation import Conversation
@@ -49,7 +49,10 @@ def _about(conversation: Conversation, slave: Slave) -> None:
 
 
 def _show(conversation: Conversation, slave: Slave) -> None:
-    draw_trust(conversation.screen, show_trust(conversation.workplace, (slave.slave_id,)))
+    shown = show_trust(conversation.workplace, (slave.slave_id,))
+    draw_trust(conversation.screen, shown)
+    if shown.lines[0].ended:
+        return
     conversation.screen.gap()
     views.draw_tokens(conversation.screen, granted(conversation.workplace, slave))
 
@@ -78,10 +81,7 @@ def _rotate(conversation: Conversation, slave: Slave) -> None:
 
 
 def _revoke(conversation: Conversation, slave: Slave) -> None:
-    question = message(
-        "End every token of {slave}, this master's included? Only a build lets it in again.", slave=slave.slave_id
-    )
-    if conversation.prompts.confirm(question):
+    if conversation.prompts.confirm(revocation_question(slave)):
         views.draw_revocation(conversation.screen, revoke(conversation.workplace, slave))
     else:
         conversation.screen.say(message("Nothing was done."))

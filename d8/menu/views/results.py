@@ -116,4 +116,8 @@ def draw_trust(screen: Screen, trust: Trust) -> None:
     for line in trust.lines:
         screen.gap()
         screen.say(message("{slave}:", slave=line.slave_id), "name")
-        screen.command(line.command)
+        if line.ended:
+            screen.warn(line.ended)
+            screen.say_with_commands(line.advice, indent=2)
+        else:
+            screen.command(line.command)

@@ -11,6 +11,7 @@ from d8.actions.revocation import Revocation, bootstrap_is_open
 from d8.actions.rotation import RotationOutcome
 from d8.actions.trust_checks import WHAT_IS_OWED, owed_line
 from d8.fleet.audit_store import AuditEntry
+from d8.fleet.connection import trust_ended
 from d8.menu.views.screen import Screen
 from d8.messages import message
 from d8.models import PendingTrust, Slave
@@ -74,11 +75,8 @@ def draw_token_revoked(screen: Screen, slave: Slave, name: str) -> None:
 def draw_revocation(screen: Screen, done: Revocation) -> None:
     """Given what became of a revocation, show it."""
     if done.is_done:
-        text = (
-            "{slave} lets nobody in any more. To use it again: sh install_slave_….sh --uninstall there, then install "
-            "and build it (options 10 and 11)."
-        )
-        screen.good(message(text, slave=done.slave.slave_id))
+        screen.good(message("{slave} lets nobody in any more.", slave=done.slave.slave_id))
+        screen.say_with_commands(trust_ended(done.slave).hint, indent=2)
     if done.warning:
         screen.warn(done.warning)
 

@@ -24,7 +24,7 @@ from d8.errors import D8Error, UsageError
 from d8.fleet.trust import AUTHORITY_DAYS, FleetAuthority
 from d8.models import Credential, CredentialKind
 from d8.processes import run
-from tests.support.fakes import make_settings, make_slave
+from tests.support.fakes import make_settings, make_slave, register
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -97,10 +97,14 @@ class TestTrust:
         assert words[0] == "curl" and words[-1] == "https://192.168.4.25:7600/api/system"
         assert Path(words[words.index("--cacert") + 1]).is_file()
 
-    def test_a_slave_without_a_token_has_no_line(self, workplace: Workplace) -> None:
-        workplace.registry.save_slave(make_slave())
-        with pytest.raises(UsageError, match="no token"):
-            show_trust(workplace)
+    def test_a_slave_whose_trust_was_ended_leaves_the_others_their_lines(self, workplace: Workplace) -> None:
+        ended, other = make_slave(), make_slave(slave_id="slave-other", address="192.168.4.26")
+        workplace.registry.save_slave(ended)
+        register(workplace.registry, other)
+        [one, another] = show_trust(workplace).as_json()["slaves"]
+        assert (one["ended"], one["command"], one["header_file"]) == (True, None, None)
+        assert "--uninstall" in one["hint"]
+        assert another["command"].startswith("curl") and not another["ended"]
 
 
 class TestBuilds:

@@ -100,7 +100,7 @@ def _name(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-ERRORS = {"BuildFailed", "PermanentFailure", "Refused", "SlaveUnreachable", "D8Error", "UsageError"}
+ERRORS = {"BuildFailed", "PermanentFailure", "Refused", "SlaveUnreachable", "D8Error", "TrustEnded", "UsageError"}
 TEMPLATES = sorted(set(templates()))
 
 

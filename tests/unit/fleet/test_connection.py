@@ -10,7 +10,7 @@ import pytest
 from d8.errors import Refused, TokenRefused
 from d8.fleet import connection
 from d8.fleet.agent_client import SlaveClient
-from d8.fleet.connection import OWN_SERVERS, OtherServer, connect, connect_to_slave
+from d8.fleet.connection import OWN_SERVERS, OtherServer, TrustEnded, connect, connect_to_slave
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.models import Credential, CredentialKind
@@ -83,9 +83,14 @@ def test_a_slave_whose_trust_was_ended_is_told_as_that(fleet):
         connect_to_slave(slave, settings, registry)
     for kind in OWN_SERVERS:
         registry.drop_credentials(slave.slave_id, kind, kept="")
-    with pytest.raises(Refused, match="was ended") as caught:
-        connect_to_slave(slave, settings, registry)
-    assert "--uninstall" in str(caught.value.hint)
+
+    def by_a_build():
+        return connect(Address(slave.address, slave.port), settings, registry)
+
+    for asking in (lambda: connect_to_slave(slave, settings, registry), by_a_build):
+        with pytest.raises(TrustEnded, match="was ended") as caught:
+            asking()
+        assert "--uninstall" in str(caught.value.hint)
 
 
 def test_a_build_may_meet_any_server_of_this_master(fleet):

@@ -19,7 +19,7 @@ from d8.menu.conversation import Conversation
 from d8.menu.memory import last_host, remember_host
 from d8.menu.options import OPTIONS
 from d8.menu.views.screen import Screen, make_console
-from tests.support.fakes import InMemoryBuilder, ScriptedOperator, make_settings, make_slave
+from tests.support.fakes import InMemoryBuilder, ScriptedOperator, make_settings, make_slave, register
 
 
 class Session:
@@ -125,7 +125,7 @@ def test_a_closed_terminal_inside_an_option_ends_the_menu(session: Session) -> N
 
 
 def test_the_removal_of_a_slave_out_of_reach_is_pending_and_shown(session: Session) -> None:
-    session.workplace.registry.save_slave(make_slave("127.0.0.1", 9))
+    register(session.workplace.registry, make_slave("127.0.0.1", 9))
     shown = session.play(16, 1, True, 1, 13, 0)
     assert "left the fleet, but was not reached" in shown
     assert shown.count("is owed its removal") == 2
