@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -195,7 +195,7 @@ class Registry:
 
     def record(self, action: str, subject: str, result: str) -> None:
         """Given what was done to whom and how it ended, add a line to the audit log, with who D8 runs as."""
-        self.audit.record(account_name(), action, subject, result, datetime.now(UTC))
+        self.audit.record(account_name(os.getuid(), os.environ), action, subject, result, datetime.now(UTC))
 
     @contextmanager
     def recording(self, action: str, subject: str) -> Iterator[Deed]:
@@ -222,12 +222,18 @@ class Deed:
     result: str = "done"
 
 
-def account_name() -> str:
-    """Who this process runs as; through sudo, who called it."""
+def account_name(user_id: int, environ: Mapping[str, str]) -> str:
+    """Given whom this process runs as and its environment, return the account; through sudo, of who called it.
+
+    The environment is believed of root alone: anybody else writes into his own what he likes.
+    """
+    caller = environ.get("SUDO_UID", "")
+    if user_id == 0 and caller.isdecimal():
+        user_id = int(caller)
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        return pwd.getpwuid(user_id).pw_name
+    except (KeyError, OverflowError):
+        return f"uid {user_id}"
 
 
 def _naive(moment: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """The registry: what is saved comes back, and nobody else can read it."""
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -114,8 +115,24 @@ def test_a_database_of_an_earlier_version_gets_what_it_lacks(tmp_path):
     registry = Registry(data)
     deeds = registry.audit.newest(2)
     assert [deed.action for deed in registry.audit.newest(10)] == ["build", "remove", "remove"]
-    assert [deed.action for deed in deeds] == ["remove", "remove"] and deeds[0].actor == account_name()
+    assert [deed.action for deed in deeds] == ["remove", "remove"]
+    assert deeds[0].actor == account_name(os.getuid(), os.environ)
     registry.close()
+
+
+@pytest.mark.parametrize(
+    ("user_id", "environ", "account"),
+    [
+        (0, {}, "root"),
+        (0, {"LOGNAME": "ana", "USER": "ana", "SUDO_USER": "ana"}, "root"),
+        (0, {"SUDO_UID": "1", "SUDO_USER": "ana"}, "daemon"),
+        (0, {"SUDO_UID": "4000000000"}, "uid 4000000000"),
+        (0, {"SUDO_UID": "99999999999999999999"}, "uid 99999999999999999999"),
+        (1, {"SUDO_UID": "0", "SUDO_USER": "root", "LOGNAME": "root"}, "daemon"),
+    ],
+)
+def test_nobody_but_root_is_believed_who_called(user_id, environ, account):
+    assert account_name(user_id, environ) == account
 
 
 def test_a_deed_is_recorded_with_how_it_ended(registry):
