@@ -191,7 +191,7 @@ def draw_edit(screen: Screen, edit: AppEdit) -> None:
     rows: list[list[Text | str]] = [
         [change.field, _value(change.before), _value(change.after)] for change in edit.edited.changes
     ]
-    screen.table([message("Field"), message("Before"), message("After")], rows, flexible=2)
+    screen.table([message("Field"), message("Before"), message("After")], rows, 2)
     screen.gap()
     if edit.is_dry_run:
         screen.note(message("Nothing was changed: this only shows what would be."))

@@ -184,7 +184,7 @@ def draw_summary(screen: Screen, addresses: Sequence[Address], reports: Sequence
                 duration(took) if isinstance(took, (int, float)) else "-",
             ]
         )
-    screen.table([message("Host"), message("Result"), message("Strategy"), message("Took")], rows)
+    screen.table([message("Host"), message("Result"), message("Strategy"), message("Took")], rows, 0)
     for address, report in zip(addresses, reports, strict=True):
         if report and report.error and report.status is BuildStatus.FAILED:
             screen.gap()

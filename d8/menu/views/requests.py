@@ -58,7 +58,7 @@ def draw_requests(screen: Screen, requests: Sequence[HumanRequest]) -> None:
     rows: list[list[Text | str]] = [
         [str(one.id), one.slave_id, _word(screen, one), str(one.failures), _moment(one.updated)] for one in requests
     ]
-    screen.table(headings, rows, flexible=1)
+    screen.table(headings, rows, 1)
 
 
 def draw_request(screen: Screen, detail: RequestDetail) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from d8.menu.views.printable import printable, printable_lines
+from d8.menu.views.widths import column_widths
 from d8.messages import Message, Translate
 
 THEME = Theme(
@@ -29,6 +30,7 @@ THEME = Theme(
     }
 )
 MARGIN = 2
+GAP = 2  # between the columns of a table
 
 
 @dataclass(frozen=True)
@@ -137,14 +139,17 @@ class Screen:
             table.add_row(self.text(name), Text(printable(value)) if isinstance(value, str) else value)
         self.draw(table, indent=2)
 
-    def table(self, headings: Sequence[Message], rows: Sequence[Sequence[Text | str]], flexible: int = 0) -> None:
-        """Write a table without lines; the column `flexible` gives way first when the screen is narrow."""
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="note", pad_edge=False)
-        for index, heading in enumerate(headings):
-            is_flexible = index == flexible
-            table.add_column(self.text(heading), no_wrap=not is_flexible, overflow="fold")
-        for row in rows:
-            table.add_row(*[Text(printable(cell)) if isinstance(cell, str) else cell for cell in row])
+    def table(self, headings: Sequence[Message], rows: Sequence[Sequence[Text | str]], *flexible: int) -> None:
+        """Write a table without lines; the columns `flexible` give way first when the screen is narrow."""
+        titles = [self.text(heading) for heading in headings]
+        lines = [[Text(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        columns = [[cell.plain for cell in column] for column in zip(titles, *lines, strict=True)]
+        room = self.console.width - MARGIN - GAP * (len(columns) - 1)
+        table = Table(box=None, padding=(0, GAP, 0, 0), header_style="note", pad_edge=False)
+        for title, width in zip(titles, column_widths(columns, flexible, room), strict=True):
+            table.add_column(title, width=width, overflow="fold")
+        for line in lines:
+            table.add_row(*line)
         self.draw(table)
 
     def _marked(self, mark: str, style: str, message: Message) -> None:

@@ -49,7 +49,7 @@ def draw_fleet(screen: Screen, statuses: Sequence[SlaveStatus], master_commit: s
         return
     headings = [message("Slave"), message("Host"), message("State"), message("Commit"), message("Answer")]
     headings.append(message("Apps"))
-    screen.table(headings, [_fleet_row(screen, status) for status in statuses], flexible=1)
+    screen.table(headings, [_fleet_row(screen, status) for status in statuses], 1)
     screen.gap()
     answering = sum(status.state in ANSWERING for status in statuses)
     screen.say(
@@ -80,7 +80,7 @@ def draw_slaves(screen: Screen, slaves: Sequence[Slave]) -> None:
         return
     headings = [message("Slave"), message("Host"), message("Address"), message("Strategy"), message("Commit")]
     rows = [[s.slave_id, s.hostname, f"{s.address}:{s.port}", s.strategy.value, s.commit[:10]] for s in slaves]
-    screen.table(headings, rows, flexible=1)
+    screen.table(headings, rows, 1)
 
 
 def draw_slave(screen: Screen, status: SlaveStatus, system: dict[str, Any] | None) -> None:
@@ -146,7 +146,7 @@ def draw_builds(screen: Screen, builds: Sequence[BuildSummary]) -> None:
         [build.build_id.removeprefix("build_"), build_word(screen, build.status), build.strategy or "-", _took(build)]
         for build in builds
     ]
-    screen.table(headings, rows)
+    screen.table(headings, rows, 0)
 
 
 def draw_build(screen: Screen, document: dict[str, Any], log_file: Path | None = None) -> None:
@@ -185,7 +185,7 @@ def draw_checks(screen: Screen, checks: Sequence[Check]) -> None:
         if check.fix:
             outcome = Text.assemble(outcome, "\n", screen.text(check.fix, "command"))
         rows.append([Text(*signs[check.state]), screen.text(check.name, "name"), outcome])
-    screen.table([Message(""), message("Check"), message("Finding")], rows, flexible=2)
+    screen.table([Message(""), message("Check"), message("Finding")], rows, 2)
 
 
 def draw_settings(screen: Screen, settings: Settings) -> None:
@@ -200,7 +200,7 @@ def draw_settings(screen: Screen, settings: Settings) -> None:
         else:
             shown = Text(printable(home_short(value) if isinstance(value, Path) else setting.write(value)))
         rows.append([setting.variable, shown])
-    screen.table([message("Setting"), message("Value")], rows, flexible=1)
+    screen.table([message("Setting"), message("Value")], rows, 1)
     screen.say(message("They are explained in {path}.", path=home_short(settings.env_file)), "note")
 
 

@@ -64,7 +64,7 @@ def draw_tokens(screen: Screen, tokens: Sequence[Mapping[str, Any]]) -> None:
         screen.say(message("Nobody but this master has a token for it."))
         return
     rows = [[str(one["name"]), str(one["scope"]), str(one["created"])] for one in tokens]
-    screen.table([message("Name"), message("Scope"), message("Since")], rows)
+    screen.table([message("Name"), message("Scope"), message("Since")], rows, 0)
 
 
 def draw_token_revoked(screen: Screen, slave: Slave, name: str) -> None:
@@ -88,7 +88,7 @@ def draw_audit(screen: Screen, deeds: Sequence[AuditEntry]) -> None:
         return
     rows = [[f"{one.time:%Y-%m-%d %H:%M:%S}", one.actor, one.action, one.subject, one.result] for one in deeds]
     screen.table(
-        [message("Moment (UTC)"), message("Who"), message("What"), message("Whom"), message("Result")], rows, flexible=4
+        [message("Moment (UTC)"), message("Who"), message("What"), message("Whom"), message("Result")], rows, 0, 1, 3, 4
     )
 
 
@@ -97,7 +97,13 @@ def draw_slave_audit(screen: Screen, entries: Sequence[Mapping[str, Any]]) -> No
     if not entries:
         screen.say(message("Nothing was written down yet."))
         return
-    rows = [[str(one[name]) for name in ("time", "who", "address", "what", "status")] for one in entries]
+    rows = [
+        [
+            str(one["time"]).replace("T", " ").removesuffix("Z"),
+            *(str(one[name]) for name in ("who", "address", "what", "status")),
+        ]
+        for one in entries
+    ]
     screen.table(
-        [message("Moment (UTC)"), message("Who"), message("From"), message("What"), message("Status")], rows, flexible=3
+        [message("Moment (UTC)"), message("Who"), message("From"), message("What"), message("Status")], rows, 0, 1, 2, 3
     )

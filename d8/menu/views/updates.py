@@ -44,7 +44,7 @@ def draw_outcomes(screen: Screen, outcomes: Sequence[UpdateOutcome]) -> None:
     for one in outcomes:
         words, style = WORDS[one.state]
         rows.append([one.slave.slave_id, screen.text(words, style), one.slave.commit[:10], (one.commit or "-")[:10]])
-    screen.table([message("Slave"), message("Update"), message("Before"), message("Now")], rows, flexible=1)
+    screen.table([message("Slave"), message("Update"), message("Before"), message("Now")], rows, 1)
     for one in outcomes:
         if one.error:
             screen.error(message("{slave}: {reason}", slave=one.slave.slave_id, reason=one.error), one.hint)

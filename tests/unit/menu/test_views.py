@@ -13,12 +13,15 @@ from rich.console import Console
 from d8.actions.installer import InstallerMade
 from d8.actions.status import judge
 from d8.build.events import BuildEvent, CommandStarted, Notice, OutputLine, StepEnded, StepName, StepStarted
+from d8.fleet.audit_store import AuditEntry
 from d8.menu.views.durations import clock, duration
 from d8.menu.views.printable import printable, printable_lines
 from d8.menu.views.progress import BuildProgress
 from d8.menu.views.results import draw_installer
 from d8.menu.views.screen import THEME, Screen, make_console
 from d8.menu.views.tables import draw_settings, draw_slave
+from d8.menu.views.trust import draw_audit, draw_slave_audit
+from d8.menu.views.widths import column_widths
 from d8.messages import message
 from d8.settings import read_settings
 from tests.support.fakes import COMMIT, make_slave
@@ -154,3 +157,36 @@ def test_waiting_shows_a_sign_of_life_where_somebody_looks(is_terminal: bool, is
         pass
     assert ("pi\\x1b is at work" in out.getvalue()) is is_shown
     assert is_shown or not out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "flexible", "room", "widths"),
+    [
+        ([["abc"], ["de f"]], (0, 1), 10, [3, 4]),
+        ([["abc"], ["one two three"]], (1,), 10, [3, 7]),
+        ([["abc"], ["one two three"], ["four five six"]], (1, 2), 20, [3, 8, 9]),
+        ([["abc"], ["x" * 40]], (1,), 30, [3, 27]),
+        ([["abc"], ["x" * 40], ["pending soon"]], (1, 2), 30, [3, 20, 7]),
+        ([["abc"], ["x" * 40], ["pending"]], (1, 2), 20, [3, 10, 7]),
+        ([["naïve\nã"], []], (), 10, [5, 0]),
+    ],
+)
+def test_the_widest_column_gives_way_first_and_words_last(
+    columns: list[list[str]], flexible: tuple[int, ...], room: int, widths: list[int]
+) -> None:
+    assert column_widths(columns, flexible, room) == widths
+
+
+def test_the_audit_can_be_read_in_80_columns() -> None:
+    shown = io.StringIO()
+    screen = Screen(str, Console(file=shown, width=80, theme=THEME))
+    now = datetime(2026, 3, 1, 12, 54, 1, tzinfo=UTC)
+    subject = "slave-192-168-4-25/prometheus"
+    draw_audit(screen, [AuditEntry(1, now, "trust-revoke-token", subject, "pending", "administrator")])
+    entry = {"time": "2026-03-01T12:54:01Z", "who": "prometheus", "address": "fd00:1234:5678:9abc:def0:1234:5678:9abc"}
+    draw_slave_audit(screen, [{**entry, "what": "PUT /api/agent/tokens/prometheus", "status": 201}])
+    text = shown.getvalue()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    for whole in ("administrator", "trust-revoke-token", "slave-192-168-4-25", "pending", "fd00:1234:5678:9abc:"):
+        assert whole in text
+    assert "/api/agent/tokens" in text
