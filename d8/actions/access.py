@@ -35,7 +35,9 @@ def check_token_name(name: str) -> None:
     """Given a name for a token, accept it. Raises UsageError."""
     if not _NAME.match(name):
         raise UsageError(
-            "'{name}' is no name for a token", "Use 1 to 48 of a-z, 0-9, - and _, beginning with a letter.", name=name
+            "'{name}' is no name for a token",
+            "Use 1 to 48 of a-z, 0-9, - and _, beginning with a letter or a digit.",
+            name=name,
         )
 
 
