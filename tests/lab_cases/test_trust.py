@@ -190,6 +190,11 @@ def test_a_revoked_slave_that_was_off_lets_nobody_in_any_more(master: Master, ba
     assert master.json("trust", "--retry")["tried"] == []
     assert not is_alive(master, bare_host, token)
     assert master.curl(bare_host, "/api/health")[1]["status"] == "ok"
+    assert master.json("trust")["slaves"][0]["ended"]
+    refused = master.run("build", bare_host.address, "--yes", "--json")
+    assert refused.returncode == 4 and "--uninstall there" in refused.stdout, refused.stdout
+    left = master.json("remove", slave_id, "--yes")
+    assert (left["forgotten"], left["uninstalled"]) == (True, False) and "--uninstall" in left["warning"]
     bare_host.run("sh install_slave.sh --uninstall", bare_host.user, timeout_seconds=120)
     master.bring_bootstrap(bare_host)
     assert master.build(bare_host)["status"] == "success"
