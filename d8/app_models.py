@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
+NONE = "none"  # what takes a limit, or another field that an app may do without, away again
+
 
 class AppState(StrEnum):
     """How an app is, from its process and its service together; `zombie` is a process without its service."""

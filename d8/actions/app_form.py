@@ -61,9 +61,11 @@ def parse_script(kind: AppKind, script: str) -> str:
 
 
 def parse_path(text: str) -> str:
-    """Given a folder on the slave, return it. Raises UsageError for one that is not absolute."""
+    """Given a folder on the slave, return it, in its shortest form but for links. Raises UsageError for one that is not
+    absolute.
+    """
     if text.startswith("/"):
-        return text
+        return str(PurePosixPath("/" + text.lstrip("/")))
     raise UsageError("'{path}' is no absolute path", "The folder on the slave, from /: /home/pi/shop", path=text)
 
 

@@ -90,7 +90,7 @@ def _script(text: str, _answers: Answers) -> str:
 
 
 def _folder(answers: Answers) -> str:
-    return guessed_folder(answers.typed.get("script", "")) or f"/home/{answers.typed.get('user', '')}/"
+    return guessed_folder(answers.typed.get("script", "")) or f"/home/{answers.typed.get('user', '')}"
 
 
 def _port(text: str, _answers: Answers) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from d8.app_models import AppKind, AppVerb, LogFilter
+from d8.app_models import NONE, AppKind, AppVerb, LogFilter
 from d8.cli.options import common
 from d8.cli.run import Run
 from d8.errors import ExitCode, UsageError
@@ -76,6 +76,14 @@ def remove(ctx: click.Context, name: str) -> ExitCode:
     return answer_remove(ctx.obj, ctx.meta["slave"], name)
 
 
+class OrNone(click.IntRange):
+    """A number, or the word that takes the field away."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number or the word."""
+        return value if value == NONE else super().convert(value, param, ctx)
+
+
 def described(function: Function) -> Function:
     """Given a command's function, give it the options that describe an app, save the ones that it needs."""
     for option in reversed(DESCRIPTION):
@@ -91,10 +99,10 @@ DESCRIPTION: tuple[Callable[[Any], Any], ...] = (
     click.option("--arg", multiple=True, metavar="WORD", help="An argument of the script; repeatable."),
     click.option("--interpreter", metavar="PATH", help="The python or node to use; found by the slave otherwise."),
     click.option("--host", metavar="ADDRESS", help="The address that uvicorn listens on."),
-    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port that the app listens on."),
+    click.option("--port", type=OrNone(1, 65535), metavar="PORT", help="The port that the app listens on."),
     click.option("--memory", metavar="SIZE", help="The most memory that it may use: 256M."),
     click.option("--cpu", metavar="PERCENT", help="The most of one processor that it may use: 50%."),
-    click.option("--tasks", type=click.IntRange(1), metavar="COUNT", help="The most processes and threads."),
+    click.option("--tasks", type=OrNone(1), metavar="COUNT", help="The most processes and threads."),
     click.option("--hardening", type=click.Choice(HARDENINGS), help="How much of the slave it can reach."),
     click.option("--after", multiple=True, metavar="UNIT", help="Start it after this unit; repeatable."),
     click.option("--wants", multiple=True, metavar="UNIT", help="Start this unit with it; repeatable."),
@@ -132,11 +140,15 @@ def register(ctx: click.Context, /, **options: Any) -> ExitCode:
     return answer_register(ctx.obj, ctx.meta["slave"], options)
 
 
-@app.command(help="Change an app: only what is named. What does not stay up is put back.")
+@app.command(
+    help="Change an app: only what is named; `none` takes a limit, port, host, interpreter, --after or --wants away. "
+    "What does not stay up is put back."
+)
 @click.argument("name", metavar="NAME")
 @click.option("--script", metavar="SCRIPT", help="Another script, in the form of its kind.")
 @click.option("--user", metavar="USER", help="The user of the slave that it runs as.")
 @click.option("--working-dir", metavar="FOLDER", help="The folder on the slave that it runs in.")
+@click.option("--no-args", is_flag=True, help="Take its arguments away.")
 @click.option("--unset", multiple=True, metavar="NAME", help="Take a variable out of its environment; repeatable.")
 @click.option("--restart", "restart_now", is_flag=True, help="Restart it, so that the change takes effect.")
 @click.option("--restart-policy", "restart", type=click.Choice(RESTARTS), help="When systemd starts it again.")

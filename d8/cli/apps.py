@@ -14,12 +14,13 @@ from d8.actions.app_form import (
     guessed_kind,
     parse_cpu,
     parse_memory,
+    parse_path,
     parse_script,
 )
 from d8.actions.apps import control_app, edit_app, list_apps, register_app, remove_app, show_app
 from d8.actions.logs import FollowedItem, LinkBack, LinkLost, follow_logs, read_logs
 from d8.actions.watch import watch_apps
-from d8.app_models import AppKind, AppVerb, LogFilter, log_item_as_json
+from d8.app_models import NONE, AppKind, AppVerb, LogFilter, log_item_as_json
 from d8.cli.run import Run
 from d8.errors import Cancelled, ExitCode, UsageError
 from d8.menu.views.apps import at_work, draw_app, draw_app_removed, draw_apps, draw_edit, draw_registered, draw_result
@@ -28,10 +29,11 @@ from d8.menu.views.logs import LogView
 from d8.messages import message
 
 SWITCHES = ("restart_now", "dry_run")
+FIELDS = {"memory": "memory_bytes", "cpu": "cpu_percent", "env": "environment"}
+WITHDRAWABLE = ("interpreter", "host", "port", "memory", "cpu", "tasks")
 PLAIN_FIELDS = (
     "script",
     "user",
-    "working_dir",
     "interpreter",
     "host",
     "port",
@@ -66,7 +68,7 @@ def answer_verb(run: Run, slave: str, verb: AppVerb, name: str) -> ExitCode:
     """Given a slave, a verb and an app, do it."""
     with run.waiting(at_work(slave, name)):
         result = control_app(run.workplace, slave, verb, name)
-    run.answer(result.as_json(), lambda screen: draw_result(screen, result))
+    run.answer(result.as_json(), lambda screen: draw_result(screen, result, verb))
     return ExitCode.DONE
 
 
@@ -132,32 +134,41 @@ def answer_logs(run: Run, slave: str, name: str, wanted: LogFilter, follows: boo
 
 
 def _fields(options: dict[str, Any], kind: AppKind | None) -> dict[str, Any]:
-    """Given the options, return the fields of a description that were given. Raises UsageError with every problem."""
+    """Given the options, and the kind of an app that is new, return the fields of a description that were given; those
+    that are taken away from an app that is there are null or empty. Raises UsageError with every problem.
+    """
 
-    def memory() -> int | None:
-        return parse_memory(options["memory"]) if options["memory"] is not None else None
+    def parsed(name: str, parse: Callable[[str], Any]) -> Callable[[], Any]:
+        return lambda: parse(options[name]) if options[name] not in (None, NONE) else None
 
-    def processor() -> int | None:
-        return parse_cpu(options["cpu"]) if options["cpu"] is not None else None
+    def words(name: str) -> list[str] | None:
+        return list(options[name]) if options[name] not in ((), (NONE,)) else None
 
     def environment() -> dict[str, str | None] | None:
         found: dict[str, str | None] = dict(environment_of(options["env"], options["env_file"]))
         return (found | dict.fromkeys(options.get("unset", ()))) or None
 
     parts: dict[str, Callable[[], Any]] = {
-        "memory": memory,
-        "cpu": processor,
+        "working_dir": parsed("working_dir", parse_path),
+        "memory": parsed("memory", parse_memory),
+        "cpu": parsed("cpu", parse_cpu),
         "env": environment,
         "arguments": lambda: list(options["arg"]) or None,
-        "after": lambda: list(options["after"]) or None,
-        "wants": lambda: list(options["wants"]) or None,
+        "after": lambda: words("after"),
+        "wants": lambda: words("wants"),
     }
     if kind is not None:
         parts["script"] = lambda: parse_script(kind, options["script"])
-    found = collected(parts)
-    names = {"memory": "memory_bytes", "cpu": "cpu_percent", "env": "environment"}
-    plain = {name: options[name] for name in PLAIN_FIELDS if options.get(name) is not None}
-    return plain | {names.get(name, name): value for name, value in found.items()}
+    found = {FIELDS.get(name, name): value for name, value in collected(parts).items()}
+    plain = {name: options[name] for name in PLAIN_FIELDS if options.get(name) not in (None, NONE)}
+    return plain | found | (_withdrawn(options) if kind is None else {})
+
+
+def _withdrawn(options: dict[str, Any]) -> dict[str, Any]:
+    """Given the options of an edit, return the fields that it takes away."""
+    fields: dict[str, Any] = {FIELDS.get(name, name): None for name in WITHDRAWABLE if options[name] == NONE}
+    fields |= {name: [] for name in ("after", "wants") if options[name] == (NONE,)}
+    return fields | ({"arguments": []} if options["no_args"] else {})
 
 
 def _until_stopped(work: Callable[[], None]) -> ExitCode:

@@ -117,6 +117,22 @@ def test_edit_sends_only_what_changes(running: Running, capsys: Capture) -> None
     )
 
 
+def test_edit_takes_away_what_is_none(running: Running, capsys: Capture) -> None:
+    fields = ("memory", "cpu", "tasks", "port", "interpreter", "host", "after", "wants")
+    words = [word for name in fields for word in (f"--{name}", "none")]
+    ask(capsys, "app", SLAVE, "edit", "shop", *words, "--no-args", "--working-dir", "/srv//shop/")
+    [asked] = running.agent.asked("/api/apps/shop")
+    nulls = ("memory_bytes", "cpu_percent", "tasks", "port", "interpreter", "host")
+    empty = {"arguments": [], "after": [], "wants": []}
+    assert asked.body == {**dict.fromkeys(nulls), **empty, "working_dir": "/srv/shop"}
+
+
+def test_a_new_app_has_no_limit_that_is_none(running: Running, capsys: Capture) -> None:
+    ask(capsys, *REGISTER[:-2], "--script", "main:app", "--working-dir", "/", "--memory", "none", "--tasks", "none")
+    [asked] = running.agent.asked("/api/apps/register")
+    assert asked.body == {"name": "api", "kind": "fastapi", "user": "pi", "script": "main:app", "working_dir": "/"}
+
+
 @pytest.mark.parametrize(
     ("words", "status", "members", "code"),
     [

@@ -48,7 +48,7 @@ def _do(conversation: Conversation, slave_id: str, name: str, number: int) -> bo
     elif number != REMOVE:
         with screen.waiting(at_work(slave_id, name)):
             result = control_app(workplace, slave_id, VERBS[number], name)
-        draw_result(screen, result)
+        draw_result(screen, result, VERBS[number])
     elif conversation.prompts.confirm(message("Remove the app {app} from {slave}?", app=name, slave=slave_id)):
         with screen.waiting(at_work(slave_id, name)):
             removal = remove_app(workplace, slave_id, name)

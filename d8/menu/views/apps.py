@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from d8.actions.apps import AppEdit, AppRemoval, AppResult, AppShown, SlaveApps
-from d8.app_models import AppPermission, AppState, AppStatus
+from d8.app_models import AppPermission, AppState, AppStatus, AppVerb
 from d8.menu.views.failures import draw_log_tail
 from d8.menu.views.printable import printable
 from d8.menu.views.screen import Screen
@@ -38,6 +38,20 @@ HEADINGS = (
     message("Since"),
 )
 NUMBERS = range(2, 6)
+CONFIGURED = {
+    "description": message("Description"),
+    "arguments": message("Arguments"),
+    "interpreter": message("Interpreter"),
+    "host": message("Listens on"),
+    "memory_bytes": message("Most memory"),
+    "cpu_percent": message("Most of a processor (%)"),
+    "tasks": message("Most processes"),
+    "restart": message("Started again"),
+    "hardening": message("Hardening"),
+    "after": message("Starts after"),
+    "wants": message("Starts together with"),
+    "stabilisation_seconds": message("Time to prove itself (s)"),
+}
 LONGEST_VALUE = 200
 USERS = "app-users"  # the permission that names the users that apps may run as
 
@@ -115,6 +129,7 @@ def draw_app(screen: Screen, shown: AppShown) -> None:
     ]
     if app.port:
         rows.append((message("Port"), str(app.port)))
+    rows += _configured(config)
     if shown.detail.exposure is not None:
         rows.append((message("Exposure"), screen.text(message("{level} of 10", level=f"{shown.detail.exposure:.1f}"))))
     if shown.detail.environment_names:
@@ -123,9 +138,25 @@ def draw_app(screen: Screen, shown: AppShown) -> None:
     draw_log_tail(screen, shown.detail.log)
 
 
-def draw_result(screen: Screen, result: AppResult) -> None:
+def _configured(config: dict[str, Any]) -> list[tuple[Message, Text | str]]:
+    """The rest of an app's configuration, as far as it says something."""
+    rows: list[tuple[Message, Text | str]] = []
+    for field, label in CONFIGURED.items():
+        value = config.get(field)
+        if value not in (None, "", []):
+            is_size = field == "memory_bytes" and type(value) is int
+            rows.append((label, size(value) if is_size else _value(value)))
+    return rows
+
+
+def draw_result(screen: Screen, result: AppResult, verb: AppVerb) -> None:
     """Given an app after an operation, say how it is."""
-    screen.good(message("{app}: done", app=result.app.name))
+    if verb not in (AppVerb.ENABLE, AppVerb.DISABLE):
+        screen.good(message("{app}: done", app=result.app.name))
+    elif result.app.enabled:
+        screen.good(message("{app} starts with the slave", app=result.app.name))
+    else:
+        screen.good(message("{app} does not start with the slave", app=result.app.name))
     screen.draw(_status(screen, result.app), indent=2)
     if result.app.problem:
         screen.warn(message("{app}: {problem}", app=result.app.name, problem=result.app.problem))

@@ -18,11 +18,13 @@ from d8.actions.app_form import (
     guessed_kind,
     parse_cpu,
     parse_memory,
+    parse_path,
     parse_port,
     parse_script,
     variables_of_file,
 )
 from d8.actions.app_loss import apps_to_lose, removal_question
+from d8.actions.app_questions import QUESTIONS, Answers
 from d8.actions.log_form import parse_moment, parse_priority
 from d8.actions.logs import FollowedItem, LinkBack, LinkLost, follow_logs, pause_before, read_logs
 from d8.actions.status import SlaveState, fleet_status
@@ -381,3 +383,16 @@ def test_removing_a_slave_says_which_apps_go_with_it(workplace: Workplace, runni
 def test_variables_may_come_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("A=1\nB=two\n"))
     assert environment_of([], ["-"]) == {"A": "1", "B": "two"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [("/srv/a/", "/srv/a"), ("/srv//a", "/srv/a"), ("//srv/./a/", "/srv/a"), ("/", "/"), ("/a/..", "/a/..")],
+)
+def test_a_folder_is_taken_in_its_shortest_form(typed: str, path: str) -> None:
+    assert parse_path(typed) == path
+
+
+def test_the_proposed_folder_is_one_that_the_slave_takes() -> None:
+    [question] = [one for one in QUESTIONS if one.field == "working_dir"]
+    assert question.default(Answers(typed={"user": "pi", "script": "main:app"})) == "/home/pi"

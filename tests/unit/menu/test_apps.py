@@ -21,6 +21,7 @@ from d8.app_models import (
     AppDetail,
     AppEdited,
     AppState,
+    AppVerb,
     FieldProblem,
     LogEnd,
     LogEntry,
@@ -101,11 +102,43 @@ class TestViews:
         text = shown_on(screen)
         assert "SECRET_KEY (values hidden)" in text and "line\\x1b" in text and "Its last lines" in text
 
+    def test_an_app_shows_how_it_is_configured(self) -> None:
+        screen = make_screen()
+        config = {
+            "script": "main:app", "arguments": ["--name", f"a{NASTY}"], "interpreter": "/usr/bin/python3", "host": None,
+            "memory_bytes": 256 * 1024**2, "cpu_percent": 50, "tasks": 20, "restart": "always", "hardening": "strict",
+            "after": ["postgresql.service"], "wants": [], "description": "a shop", "stabilisation_seconds": 3.0,
+        }  # fmt: skip
+        draw_app(screen, AppShown(make_slave(), AppDetail(app_status(app_document("shop")), config, ())))
+        text = shown_on(screen)
+        for part in (
+            "--name a\\x1b",
+            "/usr/bin/python3",
+            "256 MB",
+            "50",
+            "20",
+            "always",
+            "strict",
+            "postgresql",
+            "a shop",
+        ):
+            assert part in text
+        assert "Listens on" not in text and "together" not in text
+
+    @pytest.mark.parametrize(
+        ("verb", "is_enabled", "told"),
+        [(AppVerb.ENABLE, True, "starts with the slave"), (AppVerb.DISABLE, False, "does not start with the slave")],
+    )
+    def test_what_is_changed_about_booting_is_told(self, verb: AppVerb, is_enabled: bool, told: str) -> None:
+        screen = make_screen()
+        draw_result(screen, AppResult(make_slave(), app_status(app_document("shop", enabled=is_enabled))), verb)
+        assert told in shown_on(screen)
+
     def test_a_crash_tells_how(self) -> None:
         screen = make_screen()
         for fields in ({"exit_code": 3}, {"signal": "SIGKILL"}):
             app = app_status(app_document("shop", status="failed", pid=None, **fields))
-            draw_result(screen, AppResult(make_slave(), app))
+            draw_result(screen, AppResult(make_slave(), app), AppVerb.START)
         assert "exit code 3" in shown_on(screen) and "signal SIGKILL" in shown_on(screen)
 
     @pytest.mark.parametrize(
