@@ -59,6 +59,7 @@ SPANISH = {
     "on_master": "Después, en el master: opción 11, o bien:",
     "uninstalled": "Servidor detenido y %s borrada.",
     "not_installed": "No hay nada instalado en %s.",
+    "still_answers": "un servidor D8 aún responde en el puerto {port}.",
     "stop_failed": "No se pudo detener el servidor de %s.",
     "stop_failed_hint": "Detenlo a mano (su número está en slave_server.pid) y repite.",
 }
@@ -121,6 +122,7 @@ ENGLISH = {
     "on_master": "Then, on the master: option 11, or:",
     "uninstalled": "Server stopped and %s removed.",
     "not_installed": "Nothing is installed in %s.",
+    "still_answers": "a D8 server still answers on port {port}.",
     "stop_failed": "The server of %s could not be stopped.",
     "stop_failed_hint": "Stop it by hand (its number is in slave_server.pid) and run this again.",
 }

@@ -18,12 +18,13 @@ HEALTH_REQUEST = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: cl
 
 
 class PortState(IntEnum):
-    """Who holds the port; the numbers are exit codes that the install script reads."""
+    """Who holds the port (OTHER: a bootstrap of another folder); the install script reads the numbers as exit codes."""
 
     FREE = 0
     TAKEN = 1
     OURS = 10
     AGENT = 11
+    OTHER = 12
 
 
 def ask_health(configuration: Configuration) -> Mapping[str, Any]:
@@ -67,7 +68,9 @@ def check_port(configuration: Configuration) -> tuple[PortState, str]:
         return PortState.FREE, say(language, "port_free", port=port)
     if own is not None and owner.pid in (own, None):
         return PortState.OURS, say(language, "port_ours", port=port, pid=own)
-    if ask_health(configuration).get("mode") == "agent":
+    mode = ask_health(configuration).get("mode")
+    if mode == "agent":
         return PortState.AGENT, say(language, "port_agent", port=port)
     message = say(language, "taken", port=port, owner=describe_owner(owner, port, language))
-    return PortState.TAKEN, message + "\n" + say(language, "taken_hint", command=stop_command(owner, port))
+    state = PortState.OTHER if mode == "bootstrap" else PortState.TAKEN
+    return state, message + "\n" + say(language, "taken_hint", command=stop_command(owner, port))

@@ -24,6 +24,7 @@ if (OPT / "broken").exists():
     print(json.dumps({"error": "the unit is busy", "hint": ""}))
     sys.exit(1)
 shutil.rmtree(OPT.parent)
+Path(os.environ["HOME"], ".config/systemd/user/d8-agent.socket").unlink()
 """
 
 
@@ -79,7 +80,6 @@ def test_uninstalling_removes_the_agent_and_the_folder_and_it_can_begin_anew(ope
     assert (operator.home / "asked").read_text() == "uninstall --wait"
     assert not opt.exists() and not operator.folder.exists()
 
-    (operator.home / ".config/systemd/user/d8-agent.socket").unlink()  # which the real program does
     operator.run("--start")
     assert operator.ask("GET", "/api/version")[0] == 200
 
@@ -113,6 +113,32 @@ def test_an_agent_of_another_port_is_left_alone(operator: Operator) -> None:
     said = operator.run("--uninstall").stdout
     assert "uninstall --wait" in said and str(opt) in said
     assert opt.exists() and not (operator.home / "asked").exists()
+
+
+def test_units_without_the_program_that_removes_them_are_removed(operator: Operator, tmp_path: Path) -> None:
+    opt = put_agent(operator)
+    (opt / "control").unlink()
+    units = operator.home / ".config/systemd/user"
+    for name in ("d8-bootstrap.service", "others.service"):
+        (units / name).write_text("[Service]\n")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    put_tool(tools, "systemctl", 'echo "$@" >>"$HOME/asked"')
+    said = operator.run("--uninstall", PATH=f"{tools}:{os.environ['PATH']}").stdout
+    assert str(opt.parent) in said and not opt.parent.exists()
+    asked = (operator.home / "asked").read_text().splitlines()
+    disabled = [f"--user --quiet disable --now d8-{name}" for name in ("agent.socket", "bootstrap.service")]
+    assert asked == [*disabled, "--user daemon-reload"]
+    assert [path.name for path in units.iterdir()] == ["others.service"]
+
+
+def test_uninstalling_fails_as_long_as_a_server_of_d8_answers_on_the_port(operator: Operator) -> None:
+    elsewhere = operator.home / "elsewhere"
+    operator.run("--dir", str(elsewhere), "--start")
+    said = operator.run("--uninstall", expect=1).stderr
+    assert str(operator.installer.port) in said and "kill " in said
+    assert not operator.folder.exists()
+    operator.run("--dir", str(elsewhere), "--uninstall")
 
 
 def test_an_agent_that_cannot_be_removed_is_told_and_nothing_else_is_touched(operator: Operator) -> None:
