@@ -22,6 +22,7 @@ from tests.support.git_server import git_server
 from tests.support.master import PROJECT, Master
 from tests.support.other_clock import host_with_a_clock_of_its_own, set_clock
 
+LEFT_BY_A_BUILD = "/opt/d8-agent* /etc/d8-agent* /var/lib/d8-agent* /run/d8-agent* /etc/systemd/system/d8-*"
 GIT_TOKEN = "a-token-for-the-repository-0123456789"
 HOLD_LOCKS = """
 import fcntl, sys, time
@@ -172,6 +173,13 @@ def test_a_port_that_is_taken_while_it_changes_hands_is_told_with_its_holder_and
     quick = replace(master, extra={"D8_CONFIRM_TIMEOUT": "20", "D8_BUILD_ATTEMPTS": "2", "D8_BUILD_RETRY_DELAY": "0"})
     quick.bring_bootstrap(bare_host)
     bare_host.push(TAKE_PORT.encode(), "/home/mallory/squat.py", owner="mallory")
+    once = replace(quick, extra={**quick.extra, "D8_BUILD_ATTEMPTS": "1", "D8_STRATEGIES": "venv"})
+    bare_host.run("nohup python3 squat.py 10 >/dev/null 2>&1 &", "mallory")
+    failed = once.build(bare_host, expect=1)
+    assert "somebody else holds it: python3 squat.py 10" in failed["error"], failed["error"]
+    left = f"ls -d {LEFT_BY_A_BUILD} 2>/dev/null; ls -A ~/d8_slave/work; systemctl list-units --all --no-legend 'd8-*'"
+    assert bare_host.run(left, "pi", check=False).stdout == ""
+
     bare_host.run("nohup python3 squat.py 25 >/dev/null 2>&1 &", "mallory")
 
     document = quick.build(bare_host)
