@@ -56,6 +56,18 @@ def test_user_units_give_the_port_back_when_nobody_confirms(lingering_host: Host
     slave.install_and_stage()
     slave.hand_over()
     assert slave.wait_for("bootstrap", TIMEOUT_SECONDS + 10)
+    give_back_to_the_installers_server(slave)
+
+
+def give_back_to_the_installers_server(slave: SlaveUnderTest) -> None:
+    """As a build does that was cancelled or has failed."""
+    assert slave.verb_as_job("uninstall --keep-bootstrap")["started"] is True
+    assert wait_until(lambda: not slave.host.exists(slave.opt), 30), slave.record()
+    assert slave.wait_for("bootstrap")
+    assert slave.call("GET", "/api/version", slave.installer).status == 200
+    assert [path for path in left_in_home(slave) if not path.startswith(slave.folder)] == []
+    [server] = [one.command for one in slave.host.processes() if "slave_server.py" in one.command]
+    assert f"{slave.folder}/slave_server.py" in server
 
 
 def test_user_units_leave_nothing_behind(lingering_host: Host) -> None:
@@ -100,6 +112,8 @@ def test_cron_brings_the_bootstrap_after_an_unconfirmed_reboot(cron_host: Host) 
     slave.hand_over()
     slave.host.reboot()
     assert slave.wait_for("bootstrap", 60)
+    give_back_to_the_installers_server(slave)
+    assert "d8" not in slave.host.run("crontab -l", user="bob", check=False).stdout
 
 
 def test_plain_processes_say_that_a_reboot_ends_them_and_what_helps(no_sudo_host: Host) -> None:
