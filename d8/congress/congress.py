@@ -18,7 +18,7 @@ from d8.messages import message
 from d8.models import BuildReport, HumanRequest, RequestStatus
 from d8.settings import Settings
 
-LEASE = timedelta(seconds=60)  # longer than one delivery can take; a killed one is repeated after it
+LEASE = timedelta(seconds=60)  # longer than one delivery takes at most; a killed one is repeated after it
 LONGEST_WAIT = timedelta(hours=1)  # between two tries on the way of other commands: the older, the rarer
 FIRST_PATIENCE_SECONDS = 5.0
 MOST_AT_ONCE = 5  # deliveries made on the way of another command

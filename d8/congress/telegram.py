@@ -6,24 +6,33 @@ this module, and what that library writes to Python's logging is masked.
 
 from __future__ import annotations
 
+import json
 import logging
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from d8.causes import innermost_cause
 from d8.errors import D8Error
+from d8.fleet.deadline import DeadlineAdapter
 from d8.masking import Masker
-from d8.messages import message
+from d8.messages import Message, message
 from d8.settings import Settings
 
 LONGEST_TEXT = 4096  # UTF-16 units, Telegram's limit for one message
 KEPT_END = 1200  # of a text that is too long: its end holds the log's path and what is asked for
 TIMEOUTS_SECONDS = (5.0, 10.0)  # to connect, to answer
 HURRIED_SECONDS = (2.0, 3.0)  # on the way of a command that has other things to do
+NAME_SECONDS = 3.0  # besides both: the name service, which knows no limit, or another address of the same name
+LARGEST_ANSWER_BYTES = 64 * 1024
+CHUNK_BYTES = 4096
 LONGEST_DESCRIPTION = 200
 
 
@@ -31,6 +40,14 @@ class TelegramFailed(D8Error):
     """Telegram did not take the message. `retry_after_seconds`: before that, trying again is of no use."""
 
     retry_after_seconds = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the HTTP status, and the body as JSON (None where it is none)."""
+
+    status: int
+    document: Any
 
 
 class Telegram:
@@ -53,7 +70,7 @@ class Telegram:
     def send(self, text: str, patience_seconds: float = 0.0) -> None:
         """Given a text, send it; when Telegram asks to wait no longer than `patience_seconds`, wait and repeat once.
 
-        Raises TelegramFailed.
+        Raises TelegramFailed; takes no longer than `longest_seconds`, whatever the other side does.
         """
         try:
             self._send(text)
@@ -63,43 +80,53 @@ class Telegram:
             self._sleep(failure.retry_after_seconds)
             self._send(text)
 
-    def _send(self, text: str) -> None:
-        body = {"chat_id": self._chat_id, "text": fitted(text), "link_preview_options": {"is_disabled": True}}
-        problem: TelegramFailed | None = None
-        with _masked_logging(self._masker), requests.Session() as session:
-            try:
-                response = session.post(self._url, json=body, timeout=self._timeouts, allow_redirects=False)
-            except requests.RequestException as error:
-                problem = TelegramFailed(
-                    "Telegram can't be reached: {reason}",
-                    "Is the internet there, and TELEGRAM_API_URL right?",
-                    reason=message("no answer in time")
-                    if isinstance(error, requests.Timeout)
-                    else self._masker.mask(_reason(error)),
-                )
-        # Raised outside the handler, so that no traceback carries the library's error with the URL in it.
-        if problem:
-            raise problem
-        self._check(response)
+    def longest_seconds(self, patience_seconds: float = 0.0) -> float:
+        """Given how long a repetition is waited for, return how long sending may take at most."""
+        once = sum(self._timeouts) + NAME_SECONDS
+        return once if not patience_seconds else 2 * once + patience_seconds
 
-    def _check(self, response: requests.Response) -> None:
-        """Raise TelegramFailed unless Telegram says that it took the message."""
+    def _send(self, text: str) -> None:
+        """Ask in a thread of its own, left behind when the time is over: nothing else limits a name service."""
+        body = {"chat_id": self._chat_id, "text": fitted(text), "link_preview_options": {"is_disabled": True}}
+        answers: queue.SimpleQueue[Answer | TelegramFailed] = queue.SimpleQueue()
+        threading.Thread(target=lambda: answers.put(self._ask(body)), name="telegram", daemon=True).start()
         try:
-            answer = response.json()
-        except ValueError:
-            answer = None
+            answer = answers.get(timeout=self.longest_seconds())
+        except queue.Empty:
+            answer = _unreachable(message("no answer in time"))
+        # Raised outside every handler, so that no traceback carries the library's error with the URL in it.
+        if isinstance(answer, TelegramFailed):
+            raise answer
+        self._check(answer)
+
+    def _ask(self, body: dict[str, Any]) -> Answer | TelegramFailed:
+        with _masked_logging(self._masker), requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, DeadlineAdapter(time.monotonic))
+            try:
+                with session.post(
+                    self._url, json=body, timeout=self._timeouts, allow_redirects=False, stream=True
+                ) as response:
+                    return Answer(response.status_code, _document(response))
+            except (requests.RequestException, OSError, ValueError) as error:
+                is_late = isinstance(innermost_cause(error), TimeoutError) or isinstance(error, requests.Timeout)
+                return _unreachable(message("no answer in time") if is_late else self._masker.mask(_reason(error)))
+
+    def _check(self, response: Answer) -> None:
+        """Raise TelegramFailed unless Telegram says that it took the message."""
+        answer = response.document
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             raise TelegramFailed(
                 "what answers at TELEGRAM_API_URL is not Telegram (HTTP {status})",
                 "Is TELEGRAM_API_URL right?",
-                status=response.status_code,
+                status=response.status,
             )
         if answer["ok"]:
             return
         said = _printable(self._masker.mask(str(answer.get("description", ""))))[:LONGEST_DESCRIPTION]
         parameters = answer.get("parameters")
         wait = parameters.get("retry_after") if isinstance(parameters, dict) else None
-        if response.status_code == 429:
+        if response.status == 429:
             seconds = TelegramFailed.retry_after_seconds
             if isinstance(wait, (int, float)) and wait > 0:
                 seconds = float(wait)
@@ -110,11 +137,11 @@ class Telegram:
             )
             failure.retry_after_seconds = seconds
             raise failure
-        if response.status_code in (401, 404):
+        if response.status in (401, 404):
             raise TelegramFailed(
                 "Telegram does not know the bot: {said}", "Correct TELEGRAM_BOT_TOKEN (from @BotFather).", said=said
             )
-        if response.status_code in (400, 403):
+        if response.status in (400, 403):
             raise TelegramFailed(
                 "Telegram refuses the chat: {said}",
                 "Correct TELEGRAM_CHAT_ID, and write to the bot once so that it may answer.",
@@ -123,9 +150,28 @@ class Telegram:
         raise TelegramFailed(
             "Telegram has a problem (HTTP {status}): {said}",
             "D8 sends it again later; now: start_d8.py requests --send",
-            status=response.status_code,
+            status=response.status,
             said=said,
         )
+
+
+def _document(response: requests.Response) -> Any:
+    """The body as JSON; None where it is none, or too large to be Telegram's."""
+    body = b""
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > LARGEST_ANSWER_BYTES:
+            return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _unreachable(reason: Message | str) -> TelegramFailed:
+    return TelegramFailed(
+        "Telegram can't be reached: {reason}", "Is the internet there, and TELEGRAM_API_URL right?", reason=reason
+    )
 
 
 def telegram_of(settings: Settings, is_hurried: bool = False) -> Telegram | None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
+import time
 import traceback
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
+from d8.congress import telegram as telegram_module
+from d8.congress.congress import FIRST_PATIENCE_SECONDS, LEASE
 from d8.congress.telegram import LONGEST_TEXT, Telegram, TelegramFailed, fitted
 from d8.masking import encodings_of
 from tests.support.telegram import TelegramServer
@@ -79,6 +86,61 @@ def test_a_redirect_is_not_followed(telegram: TelegramServer, httpserver: HTTPSe
     with pytest.raises(TelegramFailed, match="not Telegram"):
         Telegram(telegram.url, TOKEN, "1").send("text")
     assert len(telegram.messages) == 1
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], str]]:
+    """Start a server that answers with a beginning and then, byte by byte, without end; return its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        is_over = threading.Event()
+
+        def serve(beginning: bytes) -> None:
+            channel, _ = listener.accept()
+            with channel, contextlib.suppress(OSError):
+                channel.recv(65536)
+                channel.sendall(beginning)
+                while not is_over.wait(0.05):
+                    channel.sendall(b"a")
+
+        def start(beginning: bytes) -> str:
+            threads.append(threading.Thread(target=serve, args=(beginning,)))
+            threads[-1].start()
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        threads: list[threading.Thread] = []
+        yield start
+        is_over.set()
+        for thread in threads:
+            thread.join(5)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_who_answers_drop_by_drop_is_left_in_time(dripping: Callable[[bytes], str], beginning: bytes) -> None:
+    telegram, began = Telegram(dripping(beginning), TOKEN, "1", (0.5, 0.5)), time.monotonic()
+    with pytest.raises(TelegramFailed, match="no answer in time"):
+        telegram.send("text")
+    assert time.monotonic() - began < telegram.longest_seconds()
+
+
+def test_a_name_service_that_does_not_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+    monkeypatch.setattr(telegram_module, "NAME_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_options: [is_over.wait(30)][:0])
+    with pytest.raises(TelegramFailed, match="no answer in time") as caught:
+        Telegram("http://telegram.invalid", TOKEN, "1", (0.1, 0.1)).send("text")
+    assert caught.value.__context__ is None
+    is_over.set()
+
+
+def test_an_endless_answer_is_not_kept(telegram: TelegramServer) -> None:
+    telegram.answers.append((200, {"ok": True, "result": "x" * 100_000}))
+    with pytest.raises(TelegramFailed, match="is not Telegram"):
+        Telegram(telegram.url, TOKEN, "1").send("text")
+
+
+def test_a_delivery_ends_before_another_process_may_repeat_it() -> None:
+    longest = Telegram("http://127.0.0.1:9", TOKEN, "1").longest_seconds(FIRST_PATIENCE_SECONDS)
+    assert longest < LEASE.total_seconds()
 
 
 @given(st.text(max_size=9000))
