@@ -24,6 +24,11 @@ ADOPT = "d8-adopt.service"
 HANDOVER = "d8-handover.service"
 UPDATE = "d8-update.service"
 
+DOCKER = "docker.service"
+
+# Else the starts that failed would count against the next one, by which the agent comes back.
+FORGET_SYSTEM = f"-+systemctl reset-failed {AGENT}"
+FORGET_USER = f"-systemctl --user reset-failed {AGENT}"
 IF_IT_FAILS = f"OnFailure={BOOTSTRAP}\nStartLimitIntervalSec=120\nStartLimitBurst=4"
 IF_IT_FAILS_ALONE = "StartLimitIntervalSec=0"  # with nobody to take its place, it is started again and again
 
@@ -64,7 +69,7 @@ def render_agent_unit(layout: Layout, runtime: Runtime, has_bootstrap: bool = Tr
         "current": _path(layout.current),
         "settings": _path(layout.agent_settings),
         "agent_service": _agent_service(layout.scope, runtime, AGENT),
-        "boot_target": boot_target(layout),
+        "started_with": _started_with(layout, runtime),
     }
     return _render(AGENT, words)
 
@@ -98,6 +103,7 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
         "python": _path(Path(layout.python)),
         "bootstrap_server": _path(layout.bootstrap_server),
         "bootstrap_config": _path(layout.bootstrap_config),
+        "forget_failed_agent": FORGET_SYSTEM if is_system else FORGET_USER,
         "guard_command": _command(layout, "guard"),
         "guard_period": f"{values.guard_period_seconds:g}s",
         "helper_socket": str(layout.helper_socket),
@@ -107,6 +113,12 @@ def _words(layout: Layout, values: UnitValues) -> dict[str, str]:
 
 def boot_target(layout: Layout) -> str:
     return "multi-user.target" if layout.scope is Scope.SYSTEM else "default.target"
+
+
+def _started_with(layout: Layout, runtime: Runtime) -> str:
+    """What starts the enabled agent: the boot, and Docker where it can't do without. So the agent whose place the
+    bootstrap took while Docker was dead is back when Docker is."""
+    return f"{boot_target(layout)} {DOCKER}" if runtime is Runtime.DOCKER else boot_target(layout)
 
 
 def _agent_service(scope: Scope, runtime: Runtime, unit: str) -> str:

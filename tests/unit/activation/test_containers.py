@@ -90,6 +90,7 @@ def test_the_units_of_a_container_are_its_keepers() -> None:
     layout = layout_for(Scope.SYSTEM, Path("/x"), Path("/x"), 0, python="/usr/bin/python3")
     agent = render_agent_unit(layout, Runtime.DOCKER).splitlines()
     trial = render_staging_unit(layout, layout.release("c" * 40), 4000, Runtime.DOCKER).splitlines()
+    assert "WantedBy=multi-user.target docker.service" in agent  # back as soon as Docker is
     assert "ExecStopPost=-docker rm --force d8-agent" in agent
     assert "ExecStopPost=-docker rm --force d8-agent-staging" in trial
     assert not [line for line in agent + trial if line.startswith("User=")]
