@@ -22,7 +22,8 @@ def diagnose(*tiers: Iterable[str]) -> Diagnosis:
 
 def is_lasting(text: str) -> bool:
     """Given an error or the output of a command, in English, return whether another attempt would fail as well."""
-    return any(known.is_lasting and known.explains(text) for known in KNOWN_FAILURES)
+    explaining = [known for known in KNOWN_FAILURES if known.explains(text)]
+    return any(known.is_lasting for known in explaining) or (bool(explaining) and explaining[0].lasts(text))
 
 
 def telling_line(output: str) -> str | None:

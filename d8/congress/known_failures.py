@@ -18,7 +18,7 @@ from d8.models import Diagnosis
 class KnownFailure:
     """One row: the section of docs/troubleshooting.md, cause, advice, and patterns of the texts that tell it. `telling`
     finds the line that says more than the last one, where a program goes on talking after it. `is_lasting`: another
-    attempt would fail in the same way."""
+    attempt would fail in the same way; `lasting` finds the texts of which that is true where it is not true of all."""
 
     anchor: str
     cause: Message
@@ -26,10 +26,15 @@ class KnownFailure:
     patterns: tuple[str, ...]
     telling: str = ""
     is_lasting: bool = False
+    lasting: str = ""
 
     def explains(self, text: str) -> bool:
         """Given an error or the output of a command, in English, return whether it is this failure."""
         return any(re.search(pattern, text, re.IGNORECASE | re.MULTILINE) for pattern in self.patterns)
+
+    def lasts(self, text: str) -> bool:
+        """Given such a text, return whether another attempt would fail in the same way."""
+        return self.is_lasting or bool(self.lasting and re.search(self.lasting, text, re.IGNORECASE))
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -328,6 +333,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"base image",
             r"there is no image for",
         ),
+        lasting=r"manifest (unknown|for .* not found)",
     ),
     KnownFailure(
         "docker-installation-failed",
@@ -347,6 +353,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"package '?docker\S* has no installation candidate",
             r"unsupported (distribution|operating system)",
         ),
+        lasting=r"has no installation candidate|unsupported (distribution|operating system)",
     ),
     KnownFailure(
         "externally-managed",
@@ -395,6 +402,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"failed (to build|building wheel)",
             r"command '.*(gcc|cc)' failed",
         ),
+        lasting=r"exec format error|cannot execute binary file",
     ),
     KnownFailure(
         "no-sudo",
@@ -425,6 +433,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"\bModuleNotFoundError\b",
             r"\bImportError\b",
         ),
+        lasting=r"\bModuleNotFoundError\b",
     ),
     # --- the master itself, and what is left ---------------------------------------------------------------------
     KnownFailure(
