@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from slave_agent.errors import AgentError
 from slave_agent.models import JsonObject
+from slave_agent.orchestrator.app_ports import is_due, listens
 from slave_agent.orchestrator.app_status import AppSeen, Judge, ProcessLook, lost_config, lost_document, status_document
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
 from slave_agent.orchestrator.editing import ENVIRONMENT
 from slave_agent.orchestrator.editor import Edited, Editor, EditOrder
 from slave_agent.orchestrator.errors import NoSuchApp, RecordLost, WrongFields
-from slave_agent.orchestrator.lifecycle import Lifecycle
+from slave_agent.orchestrator.lifecycle import Lifecycle, Listens
 from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.lost_apps import LostApps
 from slave_agent.orchestrator.recovery import Recovery
@@ -34,7 +36,8 @@ _log = logging.getLogger(__name__)
 
 class AppManager:
     """Given what it needs of the rest: where records are, who gives orders, who knows units, lifecycle, logs, turns,
-    recovery, which apps are lost; how to look at processes, and the table that says how an app fares.
+    recovery, which apps are lost; how to look at processes, the table that says how an app fares, and who
+    listens on ports.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class AppManager:
         lost: LostApps,
         look_at_processes: ProcessLook,
         judge: Judge,
+        listens: Listens = listens,
     ) -> None:
         self._store = store
         self._privilege = privilege
@@ -60,6 +64,7 @@ class AppManager:
         self.lost = lost
         self._look_at_processes = look_at_processes
         self._judge = judge
+        self._listens = listens
         self._editor = Editor(store, privilege, lifecycle)
         self._registrar = Registrar(store, privilege, lifecycle, turns, recovery)
 
@@ -203,10 +208,11 @@ class AppManager:
             config.name: shown.get(config.unit) or ServiceStatus(config.unit, UnitState.UNKNOWN) for _, config in pairs
         }
         processes = self._look_at_processes([(config, units[config.name]) for _, config in pairs])
-        documents = []
+        documents, now = [], datetime.now(UTC)
         for record, config in pairs:
             unit = units[config.name]
-            seen = AppSeen(record, config, unit, processes.get(config.name), unit_file_state(unit))
+            is_deaf = config.port is not None and is_due(unit, now) and not self._listens(unit, config.port)
+            seen = AppSeen(record, config, unit, processes.get(config.name), unit_file_state(unit), is_deaf)
             documents.append(status_document(seen, self._judge))
         for name in lost:
             found = shown.get(unit_name(name))

@@ -24,6 +24,7 @@ _ADDED_TO = "its unit was added to by hand in {paths}; systemctl revert {unit} t
 _FOREIGN = "another unit, which D8 did not write, stands in its unit's place"
 _NOT_RELOADED = "its unit was changed on the disk and systemd has not read it again"
 _START_LIMIT = "systemd gave up starting it: it ended too often; start or restart tries again"
+_DEAF = "it runs, but nothing of it listens on its port {port}"
 _SILENT = "systemd did not tell its state"
 _AT_WORK = {
     AppPhase.REGISTERING: "it is being registered",
@@ -46,13 +47,16 @@ class ProcessUse(Protocol):
 
 @dataclass(frozen=True)
 class AppSeen:
-    """A record and all that was found out about it now. `file` is None where the unit's file can't be read."""
+    """A record and all that was found out about it now. `file` is None where the unit's file can't be read;
+    `is_deaf`: it has a port, and had time enough to listen there.
+    """
 
     record: AppRecord
     config: ServiceConfig
     unit: ServiceStatus
     process: ProcessUse | None
     file: UnitFileState | None
+    is_deaf: bool = False
 
 
 ProcessLook = Callable[[Sequence[tuple[ServiceConfig, ServiceStatus]]], Mapping[str, ProcessUse]]
@@ -116,4 +120,6 @@ def problem_with(seen: AppSeen) -> str | None:
         return _NOT_RELOADED
     if seen.unit.state is UnitState.FAILED and seen.unit.result == "start-limit-hit":
         return _START_LIMIT
+    if seen.is_deaf:
+        return _DEAF.format(port=seen.config.port)
     return None

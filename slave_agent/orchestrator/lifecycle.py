@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from slave_agent.bootstrap.port_owner import listeners_on
+from slave_agent.orchestrator.app_ports import LISTEN_SECONDS, listens
 from slave_agent.orchestrator.errors import AgentStops, AppError, DidNotStayUp, Failure
 from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.stability import Verdict, how_it_ended, verdict
@@ -18,10 +18,10 @@ from slave_agent.systemd.states import UnitState, UnitVerb
 from slave_agent.systemd.systemctl import Systemctl
 
 START_SECONDS = 30.0
-LISTEN_SECONDS = 20.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 0.5
 _PAUSE_GROWTH = 1.5
+Listens = Callable[[ServiceStatus, int], bool]
 _MENDED_BY_HAND = "Correct what the log says, then try again."
 
 
@@ -47,7 +47,7 @@ class Lifecycle:
         log_tail: LogTail,
         is_stopping: Callable[[], bool],
         clock: Clock | None = None,
-        is_listening: Callable[[int], bool] = lambda port: bool(listeners_on(port)),
+        is_listening: Listens = listens,
     ) -> None:
         self._privilege = privilege
         self._systemctl = systemctl
@@ -115,7 +115,7 @@ class Lifecycle:
             if found is Verdict.UP and first is None:
                 first, listen_until = seen, self._clock.now() + LISTEN_SECONDS
             if first is not None and not has_begun:
-                has_begun = self._has_begun(config, listen_until)
+                has_begun = self._has_begun(config, seen, listen_until)
                 up_until = self._clock.now() + config.stabilisation_seconds
             left = up_until - self._clock.now() if has_begun else pause
             if has_begun and left <= 0:
@@ -125,11 +125,11 @@ class Lifecycle:
             self._clock.sleep(max(0.01, min(pause, left)))
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
 
-    def _has_begun(self, config: ServiceConfig, listen_until: float) -> bool:
+    def _has_begun(self, config: ServiceConfig, seen: ServiceStatus, listen_until: float) -> bool:
         """Whether the time counts in which an app has to stay up. One with a port is given time to listen there first:
         on a slow machine it would otherwise count as up before it has read its own code.
         """
-        return config.port is None or self._is_listening(config.port) or self._clock.now() >= listen_until
+        return config.port is None or self._is_listening(seen, config.port) or self._clock.now() >= listen_until
 
     def _failure(self, name: str, seen: ServiceStatus, since: str, message: str) -> DidNotStayUp:
         log = self._log_tail.last_words(name, since)

@@ -52,10 +52,7 @@ def problems_seen(
     problems += found
     if config.port is not None:
         problem = probe.port_problem(config.host or DEFAULT_HOST.get(config.kind), config.port)
-        if problem is not None:
-            is_host = problem.endswith("address of this host")
-            hint = "Look at: ip address" if is_host else f"See who has it: sudo ss -ltnp 'sport = :{config.port}'"
-            problems.append(FieldProblem("host" if is_host else "port", problem, hint))
+        problems += [] if problem is None else [problem]
     if interpreter is not None and not problems:
         problems += _module_problems(config, interpreter, probe)
     problems += foreign_problems(config, account, probe, interpreter)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Optional
 
+from slave_agent.systemd.document_rules import FieldProblem
 from slave_agent.systemd.ports import port_problem
 from slave_agent.systemd.probe import Kind, Look, PathPart
 from slave_agent.systemd.systemctl import Run, reason_of
@@ -82,6 +83,6 @@ class HostProbe:
             raise OSError(reason_of(done))
         return tuple(name for name in names if f"missing:{name}" in lines)
 
-    def port_problem(self, host: Optional[str], port: int) -> Optional[str]:
+    def port_problem(self, host: Optional[str], port: int) -> Optional[FieldProblem]:
         """Return why an app could not listen there, or None. Nothing is kept open."""
         return port_problem(host, port)

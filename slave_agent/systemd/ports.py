@@ -6,8 +6,10 @@ import errno
 import socket
 from typing import Any, Optional
 
+from slave_agent.systemd.document_rules import FieldProblem
 
-def port_problem(host: Optional[str], port: int) -> Optional[str]:
+
+def port_problem(host: Optional[str], port: int) -> Optional[FieldProblem]:
     """Given an address or name (None: every address) and a port, return why nobody could listen there, or None.
 
     Nothing is kept open. Whoever runs this is whom the answer is for.
@@ -15,13 +17,18 @@ def port_problem(host: Optional[str], port: int) -> Optional[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        return f"{host} is no address of this host"
+        return _no_address(host)
     ends = [_bind(family, address) for family, _, _, _, address in found]
     if errno.EADDRINUSE in ends:
-        return f"port {port} is in use"
+        return FieldProblem("port", f"port {port} is in use", f"See who has it: sudo ss -ltnp 'sport = :{port}'")
     if errno.EACCES in ends:
-        return f"port {port} is one that only root may listen on"
-    return None if 0 in ends else f"{host} is no address of this host"  # some hosts have no IPv6
+        hint = f"Choose one from 1024 on, and have a web server or the firewall pass {port} on to it."
+        return FieldProblem("port", f"port {port} is one that only root may listen on", hint)
+    return None if 0 in ends else _no_address(host)  # some hosts have no IPv6
+
+
+def _no_address(host: Optional[str]) -> FieldProblem:
+    return FieldProblem("host", f"{host} is no address of this host", "Look at: ip address")
 
 
 def _bind(family: int, address: Any) -> int:

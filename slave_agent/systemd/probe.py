@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional, Protocol
 
+from slave_agent.systemd.document_rules import FieldProblem
+
 
 class Kind(Enum):
     """What lies at a path, links followed."""
@@ -53,4 +55,4 @@ class Probe(Protocol):
 
     def missing_modules(self, python: str, working_dir: str, names: tuple[str, ...]) -> tuple[str, ...]: ...
 
-    def port_problem(self, host: Optional[str], port: int) -> Optional[str]: ...
+    def port_problem(self, host: Optional[str], port: int) -> Optional[FieldProblem]: ...

@@ -15,6 +15,7 @@ from slave_agent.orchestrator.lifecycle import Clock, Lifecycle
 from slave_agent.orchestrator.lost_apps import LostApps
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
+from slave_agent.systemd.parser import ServiceStatus
 from tests.support.machine_in_memory import MachineInMemory
 
 DOCUMENT: dict[str, Any] = {
@@ -65,7 +66,7 @@ class Slave:
     is_stopping: bool = False
     listens_at: float = 0.0
 
-    def listens(self, port: int) -> bool:
+    def listens(self, unit: ServiceStatus, port: int) -> bool:
         return self.clock.seconds >= self.listens_at
 
     def __post_init__(self) -> None:
@@ -82,7 +83,17 @@ class Slave:
         self.recovery = Recovery(self.store, machine, lifecycle, turns, self.clock.sleep)
         self.lost = LostApps(self.store, machine, self.clock.now)
         self.apps = AppManager(
-            self.store, machine, machine, lifecycle, log, turns, self.recovery, self.lost, lambda apps: {}, reconcile
+            self.store,
+            machine,
+            machine,
+            lifecycle,
+            log,
+            turns,
+            self.recovery,
+            self.lost,
+            lambda apps: {},
+            reconcile,
+            self.listens,
         )
 
     def record(self) -> AppRecord:

@@ -59,6 +59,7 @@ def test_a_file_that_is_not_seen_is_missing_only_if_systemd_misses_it_too(unit: 
         (replace(SEEN, file=UnitFileState.MISSING), "removed by hand"),
         (replace(SEEN, unit=replace(ACTIVE, load_state="not-found"), file=None), "removed by hand"),
         (replace(SEEN, file=UnitFileState.EDITED), "changed by hand"),
+        (replace(SEEN, config=replace(CONFIG, port=3000), is_deaf=True), "nothing of it listens on its port 3000"),
         (replace(SEEN, unit=replace(ACTIVE, drop_ins=("/etc/x.conf",))), "added to by hand in /etc/x.conf"),
         (replace(SEEN, file=UnitFileState.FOREIGN), "another unit"),
         (replace(SEEN, unit=replace(ACTIVE, state=UnitState.UNKNOWN)), "did not tell"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Mapping
@@ -12,13 +13,14 @@ from typing import Any
 import pytest
 
 from slave_agent.process_runner import run
+from slave_agent.systemd import ports
 from slave_agent.systemd.accounts import Account
 from slave_agent.systemd.host_checks import host_problems, path_problems, problems_seen
 from slave_agent.systemd.host_probe import HostProbe
 from slave_agent.systemd.interpreters import newest_version
 from slave_agent.systemd.ports import port_problem
 from slave_agent.systemd.probe import Kind, Look, PathPart
-from slave_agent.systemd.service_config import ServiceConfig, config_from
+from slave_agent.systemd.service_config import FieldProblem, ServiceConfig, config_from
 from slave_agent.systemd.writers import foreign_writers
 
 PI = Account("pi", 1000, 1000, (1000,), "/home/pi")
@@ -44,7 +46,7 @@ class HostInMemory:
     parts: Mapping[str, tuple[PathPart, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     python_fails: bool = False
-    port: str | None = None
+    port: FieldProblem | None = None
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def look(self, path: str) -> Look:
@@ -65,7 +67,7 @@ class HostInMemory:
             raise OSError("Illegal instruction")
         return tuple(name for name in names if name in self.missing)
 
-    def port_problem(self, host: str | None, port: int) -> str | None:
+    def port_problem(self, host: str | None, port: int) -> FieldProblem | None:
         self.asked.append((host, port))
         return self.port
 
@@ -154,8 +156,20 @@ PROBLEMS: list[tuple[str, dict[str, Any], HostInMemory, str, str]] = [
     ("fastapi", {}, HostInMemory(missing=("m",)), "script", "no module m"),
     ("fastapi", {}, HostInMemory(missing=("uvicorn",)), "interpreter", "has no uvicorn"),
     ("fastapi", {}, HostInMemory(python_fails=True), "interpreter", "does not run: Illegal instruction"),
-    ("python", {"port": 8000}, HostInMemory(port="port 8000 is in use"), "port", "is in use"),
-    ("python", {"port": 80, "host": "x"}, HostInMemory(port="x is no address of this host"), "host", "no address"),
+    (
+        "python",
+        {"port": 8000},
+        HostInMemory(port=FieldProblem("port", "port 8000 is in use", "See.")),
+        "port",
+        "is in use",
+    ),
+    (
+        "python",
+        {"port": 80, "host": "x"},
+        HostInMemory(port=FieldProblem("host", "x is no address of this host", "See.")),
+        "host",
+        "no address",
+    ),
 ]
 
 
@@ -169,7 +183,7 @@ def test_a_problem_has_its_field_and_a_hint(
 
 
 def test_all_problems_come_in_one_answer() -> None:
-    host = HostInMemory(looks={}, port="port 80 is in use")
+    host = HostInMemory(looks={}, port=FieldProblem("port", "port 80 is in use", "See."))
     problems, interpreter = problems_seen(app("node", port=80), PI, host)
     assert {problem.field for problem in problems} == {"working_dir", "script", "interpreter", "port"}
     assert interpreter is None
@@ -356,12 +370,23 @@ def test_an_interpreter_that_is_none_is_an_error(folder: Path) -> None:
     assert HostProbe(run).missing_modules("/usr/bin/python3", str(folder), ("main", "json", "nope")) == ("nope",)
 
 
+def message_of(problem: FieldProblem | None) -> str:
+    return "" if problem is None else problem.message
+
+
+def test_a_port_for_root_alone_is_not_looked_for_among_those_that_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_bind", lambda family, address: errno.EACCES)
+    problem = port_problem(None, 80)
+    assert problem is not None and (problem.field, "only root" in problem.message) == ("port", True)
+    assert "1024" in problem.hint and "ss -ltnp" not in problem.hint
+
+
 def test_a_port_that_somebody_has_is_taken() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert port_problem("127.0.0.1", port) == f"port {port} is in use"
-        assert port_problem(None, port) == f"port {port} is in use"
-        assert port_problem("localhost", port) == f"port {port} is in use"
-    assert port_problem("192.0.2.1", 7) == "192.0.2.1 is no address of this host"
+        assert message_of(port_problem("127.0.0.1", port)) == f"port {port} is in use"
+        assert message_of(port_problem(None, port)) == f"port {port} is in use"
+        assert message_of(port_problem("localhost", port)) == f"port {port} is in use"
+    assert message_of(port_problem("192.0.2.1", 7)) == "192.0.2.1 is no address of this host"
