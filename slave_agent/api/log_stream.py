@@ -29,7 +29,8 @@ class LogStream:
         """
         name = self._hub.known(client.path_values["name"])
         request = stream_request(client.query, datetime.now(UTC))
-        async with self._hub.watch(name, request) as viewer:
+        owner = client.credential.token_sha256 if client.credential is not None else ""
+        async with self._hub.watch(name, request, owner) as viewer:
             await client.accept()
             sending = asyncio.create_task(_send(client, viewer))
             gone = asyncio.create_task(client.until_gone())

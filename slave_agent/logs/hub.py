@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,7 +22,9 @@ from slave_agent.systemd.names import APP_NAME, unit_name
 
 VIEWERS_OF_AN_APP = 64
 VIEWERS_IN_TOTAL = 128
+SHARE_OF_ONE = 7 / 8  # of the places that others leave
 LOOK_SECONDS = 2.0
+_CLOSE_ONE = "Close one of them; one token takes seven of eight places at most."
 CHUNK_BYTES = 64 * 1024
 
 
@@ -32,7 +35,7 @@ class _Watched:
     stream: AppStream
     past: Past
     noticing: asyncio.Task[None]
-    viewers: set[Viewer] = field(default_factory=set)
+    viewers: dict[Viewer, str] = field(default_factory=dict)  # with whose each is
 
 
 class LogHub:
@@ -70,24 +73,19 @@ class LogHub:
             page = replace(page, entries=())
             yield page, held
 
-    @property
-    def viewers(self) -> int:
-        """How many watch."""
-        return sum(len(watched.viewers) for watched in self._watched.values())
-
     @asynccontextmanager
-    async def watch(self, name: str, request: LogRequest) -> AsyncIterator[Viewer]:
-        """Given an app and what is wanted of its log, give a viewer for as long as the block lasts. The first one
-        starts journalctl, the last one ends it. Raises TooManyViewers.
+    async def watch(self, name: str, request: LogRequest, owner: str) -> AsyncIterator[Viewer]:
+        """Given an app, what is wanted of its log and by whom, give a viewer for as long as the block lasts. The first
+        one starts journalctl, the last one ends it. Raises TooManyViewers.
         """
-        watched = self._admit(name)
+        watched = self._admit(name, owner)
         viewer = Viewer(watched.stream, watched.past, self.holdings, request)
-        watched.viewers.add(viewer)
+        watched.viewers[viewer] = owner
         try:
             yield viewer
         finally:
             viewer.leave()
-            watched.viewers.discard(viewer)
+            watched.viewers.pop(viewer, None)
             if not watched.viewers:
                 if self._watched.get(name) is watched:
                     del self._watched[name]
@@ -100,12 +98,14 @@ class LogHub:
         if (watched := self._watched.pop(name, None)) is not None:
             watched.stream.end("the app was removed")
 
-    def _admit(self, name: str) -> _Watched:
+    def _admit(self, name: str, owner: str) -> _Watched:
         watched = self._watched.get(name)
-        if watched is not None and len(watched.viewers) >= VIEWERS_OF_AN_APP:
-            raise TooManyViewers(f"{VIEWERS_OF_AN_APP} viewers watch {name} already", "Close one of them.")
-        if self.viewers >= VIEWERS_IN_TOTAL:
-            raise TooManyViewers(f"{VIEWERS_IN_TOTAL} viewers watch the logs of this slave", "Close one of them.")
+        of_app = list(watched.viewers.values()) if watched is not None else []
+        if not has_place(owner, of_app, VIEWERS_OF_AN_APP):
+            raise TooManyViewers(f"{len(of_app)} viewers watch {name} already", _CLOSE_ONE)
+        of_all = [one for each in self._watched.values() for one in each.viewers.values()]
+        if not has_place(owner, of_all, VIEWERS_IN_TOTAL):
+            raise TooManyViewers(f"{len(of_all)} viewers watch the logs of this slave", _CLOSE_ONE)
         if watched is None:
             unit = unit_name(name)
             past = Past(self.reader, unit, self.is_user)
@@ -113,3 +113,11 @@ class LogHub:
             noticing = asyncio.create_task(self._notice_removal(name))
             watched = self._watched[name] = _Watched(stream, past, noticing)
         return watched
+
+
+def has_place(owner: str, taken: Sequence[str], places: int) -> bool:
+    """Given who wants a place, whose the taken ones are, and how many there are, return whether there is one. Whoever
+    comes leaves some for others, however many came before. Pure.
+    """
+    own = sum(one == owner for one in taken)
+    return own < math.ceil((places - (len(taken) - own)) * SHARE_OF_ONE)
