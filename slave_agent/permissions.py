@@ -15,7 +15,10 @@ FREE_SYSTEMCTL = (
     " for everybody who gets to that user: a unit of one's own (link, edit) runs any command. D8 does not need them:"
     " root's helper takes fixed verbs only."
 )
-NO_FREE_SYSTEMCTL = "No rule of sudo lets anybody run systemctl as root without a password."
+NO_FREE_SYSTEMCTL = (
+    "No rule of sudo names systemctl for use as root without a password. Rules for ALL commands are not counted: they"
+    " say by themselves what they give."
+)
 ONLY_ROOT_READS = "Only root can read sudo's rules. The command shows those that name systemctl."
 LOOK_FOR_RULES = "sudo grep -rs 'NOPASSWD.*systemctl' /etc/sudoers /etc/sudoers.d"
 USER_OF_THEIR_OWN = (
@@ -121,11 +124,11 @@ def _users(answer: JsonObject, is_helper_there: bool) -> Permission:
 
 def _sudoers(answer: JsonObject) -> SudoersFinding:
     if "files" not in answer:
-        return SudoersFinding(False, (), ONLY_ROOT_READS, LOOK_FOR_RULES)
+        return SudoersFinding(None, (), ONLY_ROOT_READS, LOOK_FOR_RULES)
     files = tuple(str(path) for path in answer["files"])
     unread = tuple(str(path) for path in answer.get("unread", ()))
     if not files:
         rest = f" Not readable: {', '.join(unread)}." if unread else ""
-        return SudoersFinding(False, (), NO_FREE_SYSTEMCTL + rest)
+        return SudoersFinding(None if unread else False, (), NO_FREE_SYSTEMCTL + rest)
     commands = " && ".join(f"sudo visudo -f {path}" for path in files)
     return SudoersFinding(True, files, FREE_SYSTEMCTL, f"{commands}   # delete those rules")

@@ -78,9 +78,11 @@ class Permission:
 
 @dataclass(frozen=True)
 class SudoersFinding:
-    """Rules that let somebody run systemctl as root without a password: the files they are in, never their text."""
+    """Rules that let somebody run systemctl as root without a password: the files they are in, never their text.
+    `found` is None where nobody here may look.
+    """
 
-    found: bool
+    found: bool | None
     files: tuple[str, ...]
     explanation: str
     command: str | None = None

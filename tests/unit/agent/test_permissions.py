@@ -44,7 +44,7 @@ def test_whatever_is_missing_has_its_command(settings: AgentSettings) -> None:
     assert not report.is_ok
     assert [one.name for one in report.missing] == ["root-helper", "app-users", "systemd", "journal", "processes"]
     assert all(one.command for one in report.missing)
-    assert "grep" in (report.sudoers.command or "") and not report.sudoers.found
+    assert "grep" in (report.sudoers.command or "") and report.sudoers.found is None
 
 
 def test_a_list_without_users_says_how_one_gets_there(settings: AgentSettings) -> None:
@@ -98,3 +98,10 @@ def test_the_log_says_once_what_is_missing(settings: AgentSettings, caplog: pyte
     assert "missing: root-helper" in caplog.text and "d8-helper.socket" in caplog.text
     assert "/etc/sudoers.d/x" in caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+def test_rules_that_nobody_could_read_are_not_said_to_be_none(settings: AgentSettings) -> None:
+    half_read = system_report(settings, ALL, HELPER, USERS, {"files": [], "unread": ["/etc/sudoers.d/x"]})
+    assert half_read.sudoers.found is None and "/etc/sudoers.d/x" in half_read.sudoers.explanation
+    all_read = system_report(settings, ALL, HELPER, USERS, NO_RULES).sudoers
+    assert all_read.found is False and "ALL" in all_read.explanation
