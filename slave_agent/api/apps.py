@@ -16,9 +16,10 @@ from slave_agent.api.exchange import Exchange
 from slave_agent.api.problems import json_reply
 from slave_agent.errors import HttpProblem
 from slave_agent.models import JsonObject
+from slave_agent.monitor.masking import masked
 from slave_agent.orchestrator.app_manager import AppManager
 from slave_agent.routes import APP_BODY_BYTES, SMALL_BODY_BYTES, AsyncHandler
-from slave_agent.states import AppVerb
+from slave_agent.states import AppVerb, Right
 
 OPERATION_THREADS = 16  # each mostly sleeps while an app proves itself; they are made when needed
 LONGEST_QUEUE = 64
@@ -47,7 +48,8 @@ class Apps:
         """GET /api/apps/NAME: status and configuration."""
         await exchange.body(SMALL_BODY_BYTES)
         name = exchange.path_values["name"]
-        await exchange.send(json_reply(200, await self._look(lambda: self._manager.detail(name))))
+        detail = await self._look(lambda: self._manager.detail(name))
+        await exchange.send(json_reply(200, detail if _may_operate(exchange) else without_secrets(detail)))
 
     async def status(self, exchange: Exchange) -> None:
         """GET /api/apps/NAME/status: status and last lines."""
@@ -124,3 +126,15 @@ class Apps:
         running = self._operations.submit(operate)
         running.add_done_callback(lambda _: self._free.release())
         return await asyncio.wrap_future(running)
+
+
+def _may_operate(exchange: Exchange) -> bool:
+    return exchange.credential is not None and Right.OPERATE in exchange.credential.rights
+
+
+def without_secrets(detail: JsonObject) -> JsonObject:
+    """Given an app's detail, return it for those who may only look: arguments as in the list of processes. Pure."""
+    arguments = detail["config"].get("arguments")
+    if not arguments:
+        return detail
+    return detail | {"config": detail["config"] | {"arguments": list(masked(arguments))}}
