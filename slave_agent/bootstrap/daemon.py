@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Sequence
 
 from slave_agent.bootstrap.configuration import Configuration
 from slave_agent.bootstrap.errors import BootstrapError
@@ -22,11 +23,16 @@ class NotStarted(BootstrapError):
     """The server that was started in the background ended again, or never answered."""
 
 
+def reachable_hosts(bind: str, own: Sequence[str]) -> list[str]:
+    """Given what the server binds and the machine's addresses, return those under which it answers. Pure."""
+    answering = {"0.0.0.0": [host for host in own if ":" not in host], "::": list(own)}
+    return answering.get(bind) or [bind]
+
+
 def server_urls(configuration: Configuration) -> list[str]:
     """Return the addresses to give to the master."""
     scheme = "https" if configuration.tls else "http"
-    listens_everywhere = configuration.bind in ("0.0.0.0", "::")
-    hosts = (local_addresses() if listens_everywhere else []) or [configuration.bind]
+    hosts = reachable_hosts(configuration.bind, local_addresses())
     in_brackets = [f"[{host}]" if ":" in host else host for host in hosts]
     return [f"{scheme}://{host}:{configuration.port}" for host in in_brackets]
 

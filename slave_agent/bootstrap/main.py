@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Sequence
 
 from slave_agent.bootstrap.configuration import BOOTSTRAP_VERSION, Configuration, read_configuration
-from slave_agent.bootstrap.daemon import start_in_background
+from slave_agent.bootstrap.daemon import reachable_hosts, start_in_background
 from slave_agent.bootstrap.errors import BootstrapError
 from slave_agent.bootstrap.host_facts import local_addresses
 from slave_agent.bootstrap.host_system import HAS_POSIX
@@ -26,7 +26,7 @@ VERBS = {
     "--stop": "stop the server of this folder; its jobs go on",
     "--stop-all": "stop the server of this folder and its jobs",
     "--check-port": "say whether the port is free, and else who holds it",
-    "--addresses": "print the addresses of this machine",
+    "--addresses": "print the addresses under which it answers",
 }
 
 
@@ -57,6 +57,9 @@ def run_verb(options: argparse.Namespace, configuration: Configuration) -> int:
         state, message = check_port(configuration)
         print(message)
         return int(state)
+    if options.addresses:
+        print("\n".join(reachable_hosts(configuration.bind, local_addresses())))
+        return 0
     if options.start:
         return start_in_background(configuration)
     if options.stop or options.stop_all:
@@ -73,9 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command_line().parse_args(arguments)
     if options.run_job is not None:
         return run_job(options.run_job, Supervisor if HAS_POSIX else PlainSupervisor)
-    if options.addresses:
-        print("\n".join(local_addresses()))
-        return 0
     os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from slave_agent.bootstrap.command_log import CommandLog, visible
+from slave_agent.bootstrap.daemon import reachable_hosts
 from slave_agent.bootstrap.host_facts import host_facts, ipv4_addresses, ipv6_addresses, os_name
 from slave_agent.bootstrap.port_owner import Listener, PortOwner, command_of, describe_owner, find_port_owner, listeners
 from slave_agent.bootstrap.texts import TEXTS, banner
@@ -111,3 +112,17 @@ def test_the_log_is_private_and_turned_over(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "slave_server.log").stat().st_mode & 0o777 == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"slave_server.log", "slave_server.log.1"}
     assert (tmp_path / "slave_server.log").stat().st_size < 300
+
+
+@pytest.mark.parametrize(
+    ("bind", "hosts"),
+    [
+        ("0.0.0.0", ["192.168.4.25"]),
+        ("::", ["192.168.4.25", "fd00::2"]),
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("fd00::2", ["fd00::2"]),
+    ],
+)
+def test_only_addresses_that_are_listened_on_are_told(bind: str, hosts: list[str]) -> None:
+    assert reachable_hosts(bind, ["192.168.4.25", "fd00::2"]) == hosts
+    assert reachable_hosts(bind, []) == [bind]
