@@ -44,8 +44,15 @@ class Masker:
     """Replaces known secrets in text. Given the secrets; values under four characters are ignored."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        forms = {form for secret in known for form in encodings_of(secret) if len(form) >= SHORTEST_SECRET}
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.longest = 0
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Given secrets that came later, replace them too from here on."""
+        self._known |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        forms = {form for secret in self._known for form in encodings_of(secret) if len(form) >= SHORTEST_SECRET}
         ordered = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
         self.longest = len(ordered[0]) if ordered else 0

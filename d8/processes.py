@@ -10,6 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+SECRETS = ("GIT_TOKEN", "TELEGRAM_BOT_TOKEN", "SLAVE_AUTH_TOKEN", "WEBHOOK_SECRET")
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Given an environment, return what processes of ours get of it: no secret of D8's, which none of them needs."""
+    return {name: value for name, value in environ.items() if name not in SECRETS}
+
 
 @dataclass(frozen=True)
 class ProcessResult:
@@ -40,7 +47,7 @@ def run(
             capture_output=True,
             timeout=timeout_seconds,
             cwd=cwd,
-            env=dict(environment) if environment is not None else None,
+            env=inherited(os.environ if environment is None else environment),
             check=False,
         )
     except FileNotFoundError as error:
@@ -73,7 +80,7 @@ def stream(
             text=True,
             errors="replace",
             cwd=cwd,
-            env=dict(environment) if environment is not None else None,
+            env=inherited(os.environ if environment is None else environment),
         )
     except FileNotFoundError as error:
         observe(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -32,3 +33,8 @@ def command(*words: object) -> ShellCommand:
 def script(line: str) -> ShellCommand:
     """Given shell text of our own that holds nothing from outside, return it as a command."""
     return ShellCommand(line)
+
+
+def own_words(words: Sequence[str]) -> list[str]:
+    """Given the words of one of our command lines, return those before `--`: what follows is a command for slaves."""
+    return list(words[: words.index("--")] if "--" in words else words)

@@ -250,7 +250,9 @@ class Activation:
         facts = self._context.facts
         others = self._registry.slaves_besides(self._slave_id)
         hosts = host_names(self._address.host, facts.hostname, facts.addresses, others)
-        return issue(self._registry, self._authority, kind, self._slave_id, hosts, self._settings.tls)
+        issued = issue(self._registry, self._authority, kind, self._slave_id, hosts, self._settings.tls)
+        self._context.masker.add([issued.credential.token])
+        return issued
 
     def _client(self, credential: Credential) -> SlaveClient:
         return SlaveClient(

@@ -197,6 +197,7 @@ class BuildD8Slave:
             archive=archive,
             release=place,
             wheels=WheelCache(user_cache_path("d8") / "wheels"),
+            masker=self._masker,
         )
         return self._context
 
@@ -209,6 +210,8 @@ class BuildD8Slave:
 
     def _shell_of(self, client: SlaveClient) -> RemoteShell:
         """The slave's shell, once the jobs of an earlier master have ended: this build's own, or another's."""
+        if client.credential:  # the slave knows the token, and may say it
+            self._masker.add(filter(None, (client.credential.token, client.credential.next_token)))
         self._shell = RemoteShell(
             client,
             self._log,

@@ -11,6 +11,7 @@ from d8.build.wheels import WheelCache
 from d8.commands.preflight import HostFacts
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
+from d8.masking import Masker
 from d8.messages import Message
 from d8.models import CommandResult
 from d8.settings import Settings
@@ -34,6 +35,7 @@ class BuildContext:
     archive: str
     release: str
     wheels: WheelCache
+    masker: Masker
 
     @property
     def work(self) -> PurePosixPath:

@@ -16,6 +16,7 @@ from d8.cli.run import Run
 from d8.errors import D8Error, ExitCode, Terminated
 from d8.locale import DOMAIN, FOLDER, Translate
 from d8.settings import Settings
+from d8.shell import own_words
 
 # A terminal that is closed sends SIGHUP; Windows has none.
 REQUESTS_TO_END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -27,8 +28,8 @@ def main(arguments: Sequence[str]) -> int:
         if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
             signal.signal(request, _interrupt)
     words = list(arguments)
-    own_words = words[: words.index("--")] if "--" in words else words
-    run = Run("--json" in own_words, "--yes" in own_words)
+    own = own_words(words)
+    run = Run("--json" in own, "--yes" in own)
     speak(d8, run.translate)
     translate_click("en" if run.wants_json else run.language)
 

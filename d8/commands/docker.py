@@ -33,7 +33,10 @@ print(json.dumps({"python": list(sys.version_info[:2]), "libc": libc, "has_syste
 """
 ASK_REGISTRY = """
 import socket, sys
-socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=15).close()
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=15).close()
+except OSError as problem:
+    sys.exit("%s:%s: %s" % (sys.argv[1], sys.argv[2], problem))
 """
 
 

@@ -16,6 +16,7 @@ from d8.first_run.pip_progress import PipProgress
 from d8.first_run.venv_package import provide_venv
 from d8.locale import Translate, language_of_locale, translation
 from d8.messages import Message, message
+from d8.shell import own_words
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -23,15 +24,16 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 def start(arguments: list[str]) -> int:
     """Given the command line, make what is missing and run it in .venv; returns only when something failed."""
     translate = translation(os.environ.get("D8_LANG") or language_of_locale(os.environ) or "en")
+    own = own_words(arguments)
     try:
-        environment = prepare(PROJECT, arguments, translate)
+        environment = prepare(PROJECT, own, translate)
     except D8Error as error:
-        _tell_error(error, arguments, translate)
+        _tell_error(error, own, translate)
         return error.exit_code
     except OSError as error:
         owner = "This folder must be yours: sudo chown -R $USER {folder}"
         failure = D8Error("{path}: {reason}", owner, path=error.filename, reason=error.strerror, folder=PROJECT)
-        _tell_error(failure, arguments, translate)
+        _tell_error(failure, own, translate)
         return failure.exit_code
     except KeyboardInterrupt:
         _say(message("cancelled; the next start does it again"), translate)

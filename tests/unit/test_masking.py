@@ -67,3 +67,12 @@ def test_very_short_values_are_not_masked_for_they_would_hide_ordinary_text():
 
 def test_a_longer_secret_wins_over_one_that_it_contains():
     assert Masker(["secret", "secret-longer"]).mask("secret-longer secret") == "*** ***"
+
+
+def test_a_secret_that_comes_later_is_masked_too():
+    masker = Masker(["first secret"])
+    stream = MaskingStream(masker)
+    shown = stream.feed("first sec")
+    masker.add(["the second one, and longer"])
+    shown += stream.feed("ret, the second one, and lon") + stream.feed("ger!") + stream.flush()
+    assert shown == "***, ***!"

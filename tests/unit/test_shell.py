@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from d8.shell import command, script
+from d8.shell import command, own_words, script
 
 WORDS = ["plain", "two words", "$HOME", "`id`", "it's", 'say "hi"', "a;b&&c|d", "*", "\\", "ñ€", "%s", "!x", "-n", ""]
 
@@ -24,3 +24,11 @@ def test_quoting_holds_through_another_shell(word):
 
 def test_without_a_prefix_root_runs_the_command_itself():
     assert command("true").as_root(()).line == "true"
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [(["exec", "S", "--", "x", "--yes"], ["exec", "S"]), (["status", "--json"], ["status", "--json"]), ([], [])],
+)
+def test_what_stands_after_two_dashes_is_not_ours(words, own):
+    assert own_words(words) == own

@@ -45,4 +45,4 @@ class AppsWatch:
         if self._is_live:
             self._live.update(picture, refresh=True)
         else:
-            self._screen.console.print(picture)
+            self._screen.print(picture)

@@ -138,7 +138,7 @@ class ManyProgress:
     def _print(self, text: Text) -> None:
         """A line that stays."""
         elapsed = f"{clock(self._now() - self._began):>6}  "
-        self._screen.console.print(Padding(Text.assemble((elapsed, "note"), text), (0, 0, 0, MARGIN)))
+        self._screen.print(Padding(Text.assemble((elapsed, "note"), text), (0, 0, 0, MARGIN)))
 
     def _spoken(self, address: Address, step: StepName, words: str) -> Text:
         return Text.assemble((self._name(address), "name"), (f"  {_number(step)}  ", "note"), printable(words))

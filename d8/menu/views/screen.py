@@ -105,7 +105,17 @@ class Screen:
     def draw(self, renderable: RenderableType, indent: int = 0, is_wide: bool = False) -> None:
         """Write anything, within the margin; `is_wide` up to the right edge."""
         right = 1 if is_wide else 0
-        self.console.print(Padding(renderable, (0, right, 0, MARGIN + indent), expand=is_wide))
+        self.print(Padding(renderable, (0, right, 0, MARGIN + indent), expand=is_wide))
+
+    def print(self, renderable: RenderableType) -> None:
+        """Write anything as it is; outside of a terminal without the blanks that fill its lines up."""
+        if self.console.is_terminal:
+            self.console.print(renderable)
+            return
+        with self.console.capture() as captured:
+            self.console.print(renderable)
+        self.console.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+        self.console.file.flush()
 
     @contextmanager
     def waiting(self, message: Message) -> Iterator[None]:

@@ -106,7 +106,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         shell = RemoteShell(slave, log, Masker(), lambda _event: None, time.sleep, time)
         context: Any = SimpleNamespace(
             address=Address("192.0.2.1"), slave_id="s", settings=make_settings(tmp_path), registry=registry,
-            shell=shell, commit=SimpleNamespace(hash=COMMIT), release="/r",
+            shell=shell, masker=Masker(), commit=SimpleNamespace(hash=COMMIT), release="/r",
             facts=SimpleNamespace(hostname="pi", addresses=(), python="python3", as_owner=lambda words: words),
         )  # fmt: skip
         monkeypatch.setattr(module, "connect", lambda *_: slave)

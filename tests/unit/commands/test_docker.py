@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from d8.commands import docker
@@ -56,3 +59,9 @@ def test_the_image_is_built_without_network_where_nothing_has_to_be_downloaded()
     assert "--network none" in offline.line and "--network" not in online.line
     assert f"--tag localhost/d8-agent:{'c' * 40}" in offline.line
     assert offline.line.endswith("> /opt/r/image")  # last: a release with this file is whole
+
+
+def test_a_registry_that_is_not_there_is_told_in_a_line():
+    line = docker.ask_registry(sys.executable, "registry.invalid:5000/python:3").line
+    asked = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+    assert asked.returncode == 1 and len(asked.stderr.splitlines()) == 1 and "registry.invalid:5000:" in asked.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from d8.errors import D8Error
+from d8.first_run import start as first_run_start
 from d8.first_run import venv_package
 from d8.first_run.env_file import ensure_env_file, fill_in
 from d8.first_run.environment import STAMP, STARTED, Environment, only_one_at_a_time
@@ -232,3 +233,15 @@ def test_the_second_of_two_starts_waits(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(10)
     assert order == ["second waits", "first", "second"]
+
+
+def test_the_words_of_a_command_for_slaves_are_not_the_first_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+
+    def refuse(_project: Path, arguments: list[str], _translate: object) -> None:
+        seen.append(arguments)
+        raise D8Error("no")
+
+    monkeypatch.setattr(first_run_start, "prepare", refuse)
+    assert first_run_start.start(["exec", "S", "--", "apt-get", "--yes", "--json"]) == 1
+    assert seen == [["exec", "S"]]

@@ -14,7 +14,9 @@ from d8.actions.installer import InstallerMade
 from d8.actions.status import judge
 from d8.build.events import BuildEvent, CommandStarted, Notice, OutputLine, StepEnded, StepName, StepStarted
 from d8.fleet.audit_store import AuditEntry
+from d8.fleet.names import Address
 from d8.menu.views.durations import clock, duration
+from d8.menu.views.many import ManyProgress
 from d8.menu.views.printable import printable, printable_lines
 from d8.menu.views.progress import BuildProgress
 from d8.menu.views.results import draw_installer
@@ -190,3 +192,15 @@ def test_the_audit_can_be_read_in_80_columns() -> None:
     for whole in ("administrator", "trust-revoke-token", "slave-192-168-4-25", "pending", "fd00:1234:5678:9abc:"):
         assert whole in text
     assert "/api/agent/tokens" in text
+
+
+def test_lines_outside_of_a_terminal_end_where_their_text_does() -> None:
+    out = io.StringIO()
+    screen = Screen(console=Console(file=out, theme=THEME, width=80, force_terminal=False))
+    screen.facts([(message("Host"), "pi"), (message("A longer name"), "x")])
+    screen.table([message("Slave"), message("Host")], [["slave-1", "pi"], ["slave-10", "a longer name"]])
+    screen.warn(message("a warning that is so long that it takes two lines of the eighty columns that there are here"))
+    with ManyProgress(screen, [Address("192.0.2.1")]) as many:
+        many.observer_of(Address("192.0.2.1"))(Notice(message("look"), is_warning=True))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 8 and [line for line in lines if line != line.rstrip()] == []
