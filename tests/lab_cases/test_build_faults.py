@@ -5,6 +5,7 @@ A dead Docker daemon is in test_docker.py, PEP 668 in test_native.py.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,12 +83,26 @@ def package_manager_at_work(host: Host, seconds: float) -> Iterator[int]:
             host.run(["kill", str(pid)], check=False)
 
 
-def test_a_slave_without_internet_is_built_from_what_the_master_sends(master: Master, bare_host: Host):
+def test_a_slave_without_internet_is_built_from_what_the_master_sends_also_when_its_link_goes_away_at_the_handover(
+    master: Master, bare_host: Host
+):
     with bare_host.without_internet():
         master.bring_bootstrap(bare_host)
-        document = master.build(bare_host)
-    assert document["status"] == "success"
-    assert all(entry["success"] for entry in document["commands"])
+        build = master.start("build", bare_host.address, "--yes")
+        assert build.stdout is not None
+        for line in build.stdout:
+            if "[7/8] Handover" in line:
+                break
+        time.sleep(1.2)
+        bare_host.cut()
+        time.sleep(8)
+        bare_host.heal()
+        shown, problems = build.communicate(timeout=240)
+    assert build.returncode == 0, shown + problems
+    [log] = (master.data / "build_logs").iterdir()
+    document = json.loads(log.read_text())
+    assert [attempt["success"] for attempt in document["attempts"]] == [True]
+    assert all(entry["success"] for entry in document["commands"] if entry["step"] != "handover")
 
 
 def test_without_git_it_is_installed_once_another_package_manager_has_let_go_of_apts_lock(
