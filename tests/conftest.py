@@ -11,10 +11,11 @@ pytest_plugins = ["tests.lab.plugin"]
 
 OF_THE_TESTS_THEMSELVES = "D8_LAB_"
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a shell's background job: programs under test would inherit it
+# A shell's background job ignores the one, nohup the other: programs under test would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

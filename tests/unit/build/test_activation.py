@@ -19,6 +19,7 @@ from d8.fleet.agent_client import Job, ProblemAnswer
 from d8.fleet.names import Address
 from d8.fleet.registry import Registry
 from d8.masking import Masker
+from d8.models import CredentialKind
 from tests.support.fakes import COMMIT, make_settings
 
 GONE = SlaveUnreachable("away")
@@ -156,3 +157,11 @@ def test_an_enrolment_that_is_refused_at_once_is_refused(make: Make) -> None:
     activation, _, _ = make([None], [OTHER])
     with pytest.raises(Refused):
         activation.enroll_and_prove(activation.hand_over())
+
+
+def test_the_token_that_is_made_is_masked_from_then_on(make: Make) -> None:
+    activation, _, _ = make([None], [])
+    activation.enroll_and_prove(activation.hand_over())
+    context = activation._context
+    [made] = context.registry.credentials(CredentialKind.AGENT)
+    assert context.masker.mask(f"it is {made.token}") == "it is ***"
