@@ -236,6 +236,8 @@ class BuildD8Slave:
         if wish is Wish.DETACH:
             return
         self._control.accept(wish)
+        if self._log.document["steps"][-1]["step"] == StepName.HANDOVER:  # a swap that has begun is not met half way
+            Connectivity(self._address, self._settings, self._registry, self._sleep).let_swap_end()
         self._take_back(client)
 
     def _take_back(self, client: SlaveClient) -> None:

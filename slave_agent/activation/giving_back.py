@@ -16,8 +16,10 @@ from slave_agent.activation.swap import stop_plain_bootstrap
 
 def check_installers_server(activation: Activation) -> None:
     """Return where the installer's server has the port, or could have it. Raises ActivationError where it is gone, as
-    it is once an agent was confirmed."""
+    it is once an agent was confirmed; and where one was, which is not to be removed for a build that failed."""
     record = activation.store.find()
+    if record is not None and record.confirmed_commit is not None:
+        raise ActivationError("An agent was confirmed on this host: it stays.", "Remove it with uninstall alone.")
     if record is None or installers_server_runs(activation.layout, record):
         return
     folder = Path(record.installer_folder or "/")

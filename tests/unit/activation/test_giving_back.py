@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,9 +94,17 @@ def test_where_a_file_of_it_is_gone_nothing_is_touched(
     assert keeper.told == []
 
 
-def test_a_confirmed_slave_has_no_server_of_the_installer(activation: Activation, keeper: Keeper) -> None:
-    record = replace(activation.store.load(), bootstrap_credential=CredentialKind.RESCUE, installer_secrets=())
-    activation.store.save(record)
-    with pytest.raises(ActivationError, match="not there any more"):
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"confirmed_commit": "b" * 40}, "was confirmed on this host"),
+        ({"bootstrap_credential": CredentialKind.RESCUE, "installer_secrets": ()}, "not there any more"),
+    ],
+)
+def test_what_a_confirmed_agent_left_is_not_taken_for_the_installers(
+    activation: Activation, keeper: Keeper, changes: dict[str, Any], reason: str
+) -> None:
+    activation.store.save(replace(activation.store.load(), **changes))
+    with pytest.raises(ActivationError, match=reason):
         giving_back.check_installers_server(activation)
     assert keeper.told == [] and json.loads(activation.layout.record.read_text())
