@@ -69,7 +69,10 @@ def remove_what_was_installed(context: BuildContext, sleep: Callable[[float], No
 def _is_there(context: BuildContext, launcher: str) -> bool:
     seconds = context.settings.command_timeout_seconds
     command = activation.is_there(context.facts, launcher)
-    return context.shell.run(command, timeout_seconds=seconds, shows_output=False, replayable=False).success
+    purpose = message("looking for what is left")
+    return context.shell.run(
+        command, timeout_seconds=seconds, purpose=purpose, shows_output=False, replayable=False
+    ).success
 
 
 def remove_uploads(
