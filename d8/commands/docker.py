@@ -95,7 +95,11 @@ def install_compose(manager: str, lock_seconds: float) -> ShellCommand:
 def install_by_script(folder: str) -> ShellCommand:
     """Given a folder, return the command that installs Docker with its makers' own script, fetched there first."""
     place = f"{folder}/get-docker.sh"
-    fetched = command("curl", "-fsSL", CONVENIENCE_SCRIPT, "-o", place)
+    ways = (
+        command("curl", "-fsSL", CONVENIENCE_SCRIPT, "-o", place),
+        command("wget", "-q", CONVENIENCE_SCRIPT, "-O", place),
+    )
+    fetched = ShellCommand(f"( {' || '.join(one.line for one in ways)} )")
     return fetched.and_then(command("sh", place)).and_then(start())
 
 

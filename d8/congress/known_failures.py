@@ -351,6 +351,8 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"installing docker.* failed",
             r"unable to locate package docker",
             r"package '?docker\S* has no installation candidate",
+            r"(no match for argument|unable to find a match|target not found): .*(docker|moby)",
+            r"no provider of '(docker|moby)",
             r"unsupported (distribution|operating system)",
         ),
         lasting=r"has no installation candidate|unsupported (distribution|operating system)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from d8.build.command_failed import CommandFailed, last_output
 from d8.build.context import BuildContext
 from d8.build.examination import ask_facts
 from d8.build.progress import Step
@@ -11,11 +12,13 @@ from d8.build.strategies.base import discard_release, unpack_release
 from d8.build.strategies.libraries import bring_pip, send_wheels
 from d8.commands import docker, venv
 from d8.commands.preflight import MINIMUM_PYTHON, HostFacts
+from d8.congress.diagnosis import diagnose
 from d8.errors import BuildFailed, PermanentFailure
 from d8.messages import Message, message
 from d8.models import StrategyName
 
 MEGABYTE = 2**20
+NO_SUCH_PACKAGE = "docker-installation-failed"
 NEEDED_DISK = {True: 700 * MEGABYTE, False: 1500 * MEGABYTE}  # with Docker there, and without it
 NEEDED_MEMORY = {True: 200 * MEGABYTE, False: 400 * MEGABYTE}
 
@@ -96,18 +99,27 @@ class DockerStrategy:
             self._ask_registry(context)
             text = "Docker is being installed. Nobody is added to the group docker: its members are root"
             context.progress.tell(message(text))
-            if manager in docker.PACKAGES:
-                context.require(docker.install(str(manager), lock_seconds), message("installing Docker"))
-            else:
-                context.progress.warn(message("this system's packages have no Docker: its makers' script is used"))
-                by_script = docker.install_by_script(str(context.work))
-                context.require(by_script, message("installing Docker with its makers' script"))
+            self._install_docker(context, str(manager), lock_seconds)
         facts = ask_facts(context.shell, context.settings.command_timeout_seconds, Step())
         problem = self._unfit_docker(facts) if facts.docker.has_client else message("Docker is not there")
         if problem is not None or not facts.docker.compose:
             reason = problem or message("there is no docker compose")
             raise PermanentFailure("Docker was installed, but it can't be used: {reason}", reason=reason)
         return facts
+
+    def _install_docker(self, context: BuildContext, manager: str, lock_seconds: float) -> None:
+        """From the system's packages; where these hold none, with the script of Docker's makers."""
+        if manager in docker.PACKAGES:
+            try:
+                context.require(docker.install(manager, lock_seconds), message("installing Docker"))
+                return
+            except CommandFailed as failure:
+                if diagnose([last_output(failure)]).anchor != NO_SUCH_PACKAGE:
+                    raise
+        text = "this system's packages have no Docker: its makers' script is used, with which D8 was never tested"
+        context.progress.warn(message(text))
+        by_script = docker.install_by_script(str(context.work))
+        context.require(by_script, message("installing Docker with its makers' script"))
 
     def _ask_registry(self, context: BuildContext) -> None:
         """Without the base image Docker would be installed for nothing."""

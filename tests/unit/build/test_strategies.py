@@ -6,21 +6,26 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from d8.build.command_failed import CommandFailed
 from d8.build.strategies import chosen
 from d8.build.strategies.docker import DockerStrategy
 from d8.build.strategies.native import NativeStrategy
 from d8.commands import preflight
 from d8.commands.preflight import DockerFacts, HostFacts, Privilege
-from d8.models import StrategyName
+from d8.models import CommandResult, StrategyName
 from d8.settings import read_settings
 
 GOOD = DockerFacts(has_client=True, is_in_group=False, engine="20.10.24+dfsg1", problem="", compose="1.29.2")
 NONE = DockerFacts(has_client=False, is_in_group=False, engine=None, problem="", compose=None)
 GIGABYTE = 2**30
+SCRIPT = "installing Docker with its makers' script"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,36 @@ def fit() -> HostFacts:
 def test_docker_is_left_out_with_its_reason(fit: HostFacts, changes, may_install, reason):
     found = DockerStrategy("python:3.11-slim", may_install).impossible_because(replace(fit, **changes))
     assert found is None if reason is None else reason in str(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "tried"),
+    [
+        ("E: Package 'docker.io' has no installation candidate", ["installing Docker", SCRIPT]),
+        ("Error: Unable to find a match: moby-engine docker-compose", ["installing Docker", SCRIPT]),
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7", ["installing Docker"]),
+        ("Temporary failure resolving 'deb.debian.org'", ["installing Docker"]),
+    ],
+)
+def test_where_the_distribution_has_no_docker_its_makers_script_is_tried(fit: HostFacts, said, tried):
+    asked, warnings = [], []
+
+    def require(command, purpose):
+        asked.append(str(purpose))
+        raise CommandFailed(CommandResult(command.line, False, "", said, 100, datetime.now(UTC), 0.1, "1"), purpose)
+
+    context: Any = SimpleNamespace(
+        facts=replace(fit, docker=NONE),
+        settings=SimpleNamespace(package_lock_seconds=6, command_timeout_seconds=5),
+        shell=SimpleNamespace(run=lambda *_words, **_options: SimpleNamespace(success=True)),
+        progress=SimpleNamespace(tell=lambda _text: None, warn=lambda text: warnings.append(str(text))),
+        work="/work",
+        require=require,
+    )
+    with pytest.raises(CommandFailed):
+        DockerStrategy("python:3.11-slim").install(context)
+    assert asked == tried
+    assert any("never tested" in warning for warning in warnings) is (len(tried) == 2)
 
 
 def test_native_needs_a_python_that_is_new_enough(fit: HostFacts):
