@@ -323,8 +323,8 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
     ),
     KnownFailure(
         "docker-image",
-        message("Docker could not get the image that the agent's is made from"),
-        message("Name an image that the slave can reach in D8_DOCKER_BASE_IMAGE; the other strategies need none."),
+        message("Docker could not get the image that the agent's is made from, or that image lacks something"),
+        message("Name another image in D8_DOCKER_BASE_IMAGE that the slave can reach; the other strategies need none."),
         (
             r"pull access denied",
             r"toomanyrequests",
@@ -332,6 +332,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"failed to resolve reference",
             r"base image",
             r"there is no image for",
+            r"building the agent's image failed",
         ),
         lasting=r"manifest (unknown|for .* not found)",
     ),
