@@ -12,7 +12,9 @@ from pathlib import Path
 from d8.actions.host_key import HostKeyQuestion, explained_change, trusted_key
 from d8.actions.installer import make_installer
 from d8.actions.workplace import Workplace
-from d8.errors import D8Error, Refused, SlaveUnreachable
+from d8.congress.diagnosis import diagnose
+from d8.congress.known_failures import UNKNOWN_FAILURE
+from d8.errors import Cancelled, D8Error, Refused, SlaveUnreachable
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
 from d8.fleet.ssh import Ssh
@@ -80,7 +82,16 @@ class BootstrapSlave:
         return True
 
     def install(self) -> HostKey:
-        """Start the bootstrap there; return the host key that the machine proved. Raises D8Error."""
+        """Start the bootstrap there; return the host key that the machine proved. Raises D8Error with its section."""
+        try:
+            return self._install()
+        except Cancelled:
+            raise
+        except D8Error as error:
+            error.hint = with_section(error)
+            raise
+
+    def _install(self) -> HostKey:
         settings = self._workplace.settings
         key = trusted_key(self._ssh, self._target, settings, self._operator.accepts_host_key, self._accepted)
         try:
@@ -136,6 +147,14 @@ class BootstrapSlave:
         """Return an installer of its own for this machine; no copy of it stays on this disk."""
         with tempfile.TemporaryDirectory(prefix="d8-installer-") as folder:
             return make_installer(self._workplace, datetime.now(UTC), folder=Path(folder)).script.read_bytes()
+
+
+def with_section(error: D8Error) -> Message:
+    """Given why it failed, return the advice with the section of docs/troubleshooting.md, where there is one. Pure."""
+    diagnosis = diagnose([str(error.message)])
+    if diagnosis == UNKNOWN_FAILURE.diagnosis:
+        return error.hint
+    return message("Read on in {doc}. {advice}", doc=diagnosis.doc, advice=error.hint)
 
 
 def script_failure(lines: Sequence[str]) -> str:

@@ -59,6 +59,45 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         (r"the trust in .* was ended",),
     ),
     KnownFailure(
+        "no-ssh-client",
+        message("this machine has no ssh client"),
+        message("Install OpenSSH's here: sudo apt install openssh-client. Or carry the script over (option 10)."),
+        (r"there is no ssh client",),
+    ),
+    KnownFailure(
+        "ssh-host-key",
+        message("the machine's ssh host key is new, or another than before"),
+        message("Compare it with, on that machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub."),
+        (r"the host key of ", r"shows no host key", r"presents (the|another) host key"),
+    ),
+    KnownFailure(
+        "ssh-login-refused",
+        message("ssh there accepted neither a key nor the password"),
+        message("Check the user (--user), name the key (--key FILE), or put yours there: ssh-copy-id USER@HOST."),
+        (
+            r"in with none of this master's keys",
+            r"refused the password",
+            r"wrong passphrase",
+            r"too many keys of your agent",
+            r"ssh (refuses|can't use) the key",
+        ),
+    ),
+    KnownFailure(
+        "ssh-no-answer",
+        message("no ssh server could be spoken to at this address"),
+        message("Is it switched on, in this network, and ssh switched on there? --port names another port."),
+        (
+            r"nothing answers ssh on",
+            r"no answer from .* over ssh",
+            r"there is no way to .* in the network",
+            r"closed the ssh connection",
+            r"ssh connection to .* broke",
+            r"^ssh to .* failed",
+            r"^the name .* is not known$",
+            r"ssh have no algorithm in common",
+        ),
+    ),
+    KnownFailure(
         "certificate-unknown",
         message("the server at this address is not one that this master set up, or another machine has its address"),
         message("Check the address; if the machine was set up anew, run a new installer on it (option 10)."),
@@ -487,6 +526,12 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"that stays in a new release",
             r"No app can run as ",
         ),
+    ),
+    KnownFailure(
+        "install-script-failed",
+        message("the install script could not set the bootstrap up there"),
+        message("Its last words stand in the message. Log in there, mend that, and do it again."),
+        (r"the install script (failed on|on \S+ did not end)",),
     ),
     KnownFailure(
         "timeout",

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from d8.actions.bootstrap import with_section
 from d8.congress.diagnosis import diagnose, diagnose_build
 from d8.congress.known_failures import KNOWN_FAILURES, UNKNOWN_FAILURE
-from d8.errors import ExitCode
+from d8.errors import D8Error, ExitCode
+from d8.fleet.ssh_problems import TABLE as SSH_SAYS
 from d8.messages import NOTHING, message
 from d8.models import BuildReport, BuildStatus, StrategyFailure, StrategyName
 
@@ -22,6 +24,8 @@ ANCHORS = [known.anchor for known in (*KNOWN_FAILURES, UNKNOWN_FAILURE)]
 DOCUMENT = (PROJECT / "docs" / "troubleshooting.md").read_text()
 # Where the errors that end a build are made.
 SOURCES = ["d8/build", "d8/fleet/agent_client.py", "d8/fleet/connection.py", "d8/source.py"]
+# And what goes wrong on the way to a bootstrap by ssh.
+SOURCES += ["d8/actions/bootstrap.py", "d8/actions/host_key.py", "d8/fleet/ssh.py", "d8/fleet/ssh_problems.py"]
 # They hand on what somebody else says; that text is what is looked at.
 HANDED_ON = {
     "{said}",
@@ -114,6 +118,17 @@ def test_every_error_of_the_builder_has_its_section(template: str) -> None:
         return
     found = diagnose([re.sub(r"\{\w+\}", "7", template)])
     assert found.anchor != UNKNOWN_FAILURE.anchor, "add a row or a pattern to d8/congress/known_failures.py"
+
+
+@pytest.mark.parametrize("template", [what.template for _, _, what, _ in SSH_SAYS])
+def test_what_ssh_says_has_its_section(template: str) -> None:
+    assert diagnose([re.sub(r"\{\w+\}", "7", template)]).anchor.startswith("ssh-")
+
+
+def test_an_error_of_ssh_names_its_section_and_keeps_its_advice() -> None:
+    error = D8Error("nothing answers ssh on {host}", "Switch ssh on there.", host="pi.local")
+    assert str(with_section(error)) == "Read on in docs/troubleshooting.md#ssh-no-answer. Switch ssh on there."
+    assert str(with_section(D8Error("something else", "Do this."))) == "Do this."
 
 
 @pytest.mark.parametrize(
