@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from d8.actions.unexpected import unexpected
 from d8.actions.workplace import Workplace
 from d8.build.builder import BuildD8Slave, BuildOptions
 from d8.build.control import Orders, Wish
 from d8.build.events import Observer
 from d8.build.strategies import Strategy, available, chosen
-from d8.errors import Cancelled, ExitCode, Terminated, UsageError
-from d8.fleet.names import Address
+from d8.errors import Cancelled, D8Error, ExitCode, Terminated, UsageError
+from d8.fleet.names import Address, slave_id_for
+from d8.messages import NOTHING
 from d8.models import BuildReport, BuildStatus, StrategyName
 from d8.settings import Settings
 
@@ -67,7 +69,12 @@ def build_slaves(
     def build(address: Address) -> BuildReport | None:
         if orders.wish is not None:
             return None
-        report = BuildD8Slave(address, settings, registry, observer_of(address), options).build()
+        try:
+            report = BuildD8Slave(address, settings, registry, observer_of(address), options).build()
+        except Exception as error:  # its log could not be written, say: the others, and the summary, go on
+            if len(addresses) == 1:
+                raise
+            report = _without_log(address, settings, error)
         tell(address, report)
         return report
 
@@ -96,6 +103,29 @@ def overall_exit_code(reports: Sequence[BuildReport | None]) -> ExitCode:
     if len(failed) < len(reports):
         return ExitCode.PARTLY_DONE
     return failed[0].exit_code if len(reports) == 1 and failed[0] else ExitCode.FAILED
+
+
+def _without_log(address: Address, settings: Settings, error: Exception) -> BuildReport:
+    """The report of a build that this master itself failed with."""
+    problem = error.message if isinstance(error, D8Error) else unexpected(error)
+    hint = error.hint if isinstance(error, D8Error) else NOTHING
+    return BuildReport(
+        slave_id=slave_id_for(address),
+        slave_host=address.host,
+        status=BuildStatus.FAILED,
+        exit_code=ExitCode.FAILED,
+        log_file=settings.data_dir / "build_logs",
+        document={
+            "slave_id": slave_id_for(address),
+            "slave_host": address.host,
+            "status": BuildStatus.FAILED,
+            "commands": [],
+            "error": str(problem),
+            "hint": str(hint),
+        },
+        error=problem,
+        hint=hint,
+    )
 
 
 def _see_through(builds: Sequence[Future[BuildReport | None]], orders: Orders, ask: Ask) -> None:

@@ -16,7 +16,7 @@ from d8.actions.build import Wanted, build_slaves, overall_exit_code, strategies
 from d8.actions.hosts import NamedHost, hosts_in, hosts_of_file, parse_hosts
 from d8.actions.workplace import Workplace
 from d8.build.control import Control, Stopped, Wish
-from d8.errors import ExitCode, Terminated, UsageError
+from d8.errors import D8Error, ExitCode, Terminated, UsageError
 from d8.fleet.names import Address
 from d8.models import BuildReport, BuildStatus, StrategyName
 from tests.support.fakes import InMemoryBuilder, make_settings
@@ -150,6 +150,35 @@ class TestInterruption:
     def test_a_polite_end_detaches_and_asks_nobody(self, workplace: Workplace) -> None:
         interrupt_with(signal.SIGTERM)
         assert statuses(workplace, never_asked) == [BuildStatus.DETACHED, BuildStatus.DETACHED, None]
+
+
+class ForgetfulBuilder(InMemoryBuilder):
+    """Can't write the log of one of its hosts."""
+
+    def build(self) -> BuildReport:
+        if self._address.host == "192.0.2.2":
+            raise D8Error("{path} can't be written: {reason}", path="build_x.json", reason="No space left on device")
+        return super().build()
+
+
+def test_a_log_that_can_not_be_written_takes_no_other_build_with_it(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_action, "BuildD8Slave", ForgetfulBuilder)
+    addresses, told = [Address(f"192.0.2.{number}") for number in (1, 2, 3)], []
+    reports = build_slaves(
+        workplace,
+        addresses,
+        lambda _address: lambda _event: None,
+        Wanted(),
+        tell=lambda address, _report: told.append(address),
+    )
+    assert sorted(map(str, told)) == [str(address) for address in addresses]
+    assert overall_exit_code(reports) is ExitCode.PARTLY_DONE
+    failed = reports[1]
+    assert failed is not None and "No space left on device" in failed.as_json()["error"]
+    with pytest.raises(D8Error, match="can't be written"):
+        build_slaves(workplace, addresses[1:2], lambda _address: lambda _event: None, Wanted())
 
 
 def report(status: BuildStatus, code: ExitCode) -> BuildReport:
