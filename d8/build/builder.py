@@ -339,7 +339,7 @@ class BuildD8Slave:
     def escalate_to_congress(self, report: BuildReport) -> BuildReport:
         """Given how a build failed, call a person if its strategies are what failed; return the report with the
         request. The mission's step 8."""
-        if not needs_a_person(report):
+        if not needs_a_person(report, self._options.is_strategy_wanted):
             return report
         request = congress_of(self._settings, self._registry).escalate(report)
         self._log.note("request", {"id": request.id, "status": request.status})

@@ -24,10 +24,12 @@ UNKNOWN_CAUSE = "unknown"
 VERSION_MISMATCH = "version-mismatch"
 
 
-def needs_a_person(report: BuildReport) -> bool:
-    """Given how a build ended, return whether it failed in its strategies. Everything else (wrong usage, an
-    unreachable slave, a refused token, Ctrl+C) is for the operator who sits in front of the screen."""
-    return report.status is BuildStatus.FAILED and bool(report.failures)
+def needs_a_person(report: BuildReport, is_strategy_wanted: bool) -> bool:
+    """Given how a build ended, and whether the operator insisted on its strategy, return whether it failed in its
+    strategies. Everything else (wrong usage, an unreachable slave, a refused token, Ctrl+C, a wanted strategy that is
+    not possible there) is for the operator who sits in front of the screen."""
+    counting = [one for one in report.failures if one.was_tried or not is_strategy_wanted]
+    return report.status is BuildStatus.FAILED and bool(counting)
 
 
 def compose(report: BuildReport, now: datetime, translate: Translate, masker: Masker) -> HumanRequest:

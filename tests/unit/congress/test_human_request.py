@@ -50,7 +50,15 @@ def composed(report: BuildReport, language: str = "es", *secrets: str):
     ],
 )
 def test_only_failed_strategies_call_a_person(change: dict, expected: bool) -> None:
-    assert needs_a_person(replace(failed_build(), **change)) is expected
+    assert needs_a_person(replace(failed_build(), **change), is_strategy_wanted=False) is expected
+
+
+def test_a_wanted_strategy_that_is_not_possible_there_calls_nobody() -> None:
+    report = failed_build()
+    left_out = replace(report, failures=tuple(one for one in report.failures if not one.was_tried))
+    assert needs_a_person(left_out, is_strategy_wanted=False)
+    assert not needs_a_person(left_out, is_strategy_wanted=True)
+    assert needs_a_person(report, is_strategy_wanted=True)
 
 
 def test_the_message_has_the_form_of_the_mission_in_spanish() -> None:
