@@ -99,6 +99,8 @@ def docker(prefix: tuple[str, ...]) -> dict[str, Any]:
             found["engine"] = asked.stdout.strip()
         else:
             found["problem"] = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    except subprocess.TimeoutExpired as problem:
+        found["problem"] = "no answer within %g s" % problem.timeout
     except (OSError, subprocess.SubprocessError) as problem:
         found["problem"] = str(problem)
     versions = [said(*compose, "version", "--short") for compose in (("docker", "compose"), ("docker-compose",))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -85,3 +86,20 @@ def test_what_will_hurt_is_told(answer):
 def test_a_healthy_host_is_no_reason_to_warn(answer):
     facts = read(answer, clock=1000.0, sudo="passwordless", memory_available_bytes=2**30, has_default_route=True)
     assert warnings_for(facts, 1010) == []
+
+
+def test_a_docker_daemon_that_hangs_is_named_in_words(tmp_path):
+    client = tmp_path / "docker"
+    client.write_text('#!/bin/sh\n[ "$2" = --format ] && exec sleep 60\nexit 1\n')
+    client.chmod(0o755)
+    _, probe = preflight.ask()
+    hurried = probe.replace("timeout=20", "timeout=0.5")
+    done = subprocess.run(
+        [sys.executable, "-I", "-"],
+        input=hurried,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    assert json.loads(done.stdout)["docker"]["problem"] == "no answer within 0.5 s"
