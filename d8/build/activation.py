@@ -163,9 +163,11 @@ class Activation:
         if type(error) is not BuildFailed:
             return error
         command = activation.verb(self._context.facts, self._context.release, "status")
-        seconds = self._settings.command_timeout_seconds
+        seconds, purpose = self._settings.command_timeout_seconds, message("asking the slave for its reason")
         try:
-            asked = self._context.shell.run(command, timeout_seconds=seconds, shows_output=False, replayable=False)
+            asked = self._context.shell.run(
+                command, timeout_seconds=seconds, purpose=purpose, shows_output=False, replayable=False
+            )
         except D8Error:
             return error
         reason = activation.read(asked.stdout).get("reason")

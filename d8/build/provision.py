@@ -39,7 +39,8 @@ def install_prerequisites(
         progress.warn(_instead(NO_GIT, failure))
         step.outcome = message("no git: the master sends the source instead")
         return False
-    found = shell.run(preflight.ask_for_git(), timeout_seconds=settings.command_timeout_seconds, shows_output=False)
+    seconds, purpose = settings.command_timeout_seconds, message("asking for git's version")
+    found = shell.run(preflight.ask_for_git(), timeout_seconds=seconds, purpose=purpose, shows_output=False)
     step.outcome = message("{git} installed", git=found.stdout.strip())
     return found.success
 

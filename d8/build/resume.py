@@ -41,7 +41,13 @@ def facts_for_resumed(
         shell.start_anew()
         return now
     if sent:
-        asked = shell.run(uploads.digests(sent), timeout_seconds=timeout_seconds, shows_output=False, replayable=False)
+        asked = shell.run(
+            uploads.digests(sent),
+            timeout_seconds=timeout_seconds,
+            purpose=message("looking whether what was sent is there"),
+            shows_output=False,
+            replayable=False,
+        )
         recording.keep_uploads(uploads.read_digests(asked.stdout))
     return replace(
         then,

@@ -63,7 +63,8 @@ class DockerStrategy:
         """Given a build, remove the image, what a broken build of it left, and the release."""
         remove = context.facts.as_owner(docker.remove_image(context.release, context.commit.hash))
         discard_release(context)
-        context.shell.run(remove, timeout_seconds=context.settings.command_timeout_seconds)
+        seconds = context.settings.command_timeout_seconds
+        context.shell.run(remove, timeout_seconds=seconds, purpose=message("removing the image"))
 
     def _unfit_docker(self, facts: HostFacts) -> Message | None:
         found = facts.docker

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from d8.build import recorder
 from d8.build.build_log import BuildLog
 from d8.build.command_failed import CommandFailed
 from d8.build.events import CommandStarted, OutputLine
@@ -17,6 +20,7 @@ from d8.masking import Masker
 from d8.messages import message
 from d8.shell import command
 
+BUILD = Path(recorder.__file__).parent
 SECRET = "ghp_secret12345"
 
 
@@ -125,3 +129,10 @@ def test_a_line_without_end_is_told_in_pieces(make):
         and max(map(len, lines)) <= 2 * LONGEST_LINE
         and len(make.log.path.read_text()) < 80_000
     )
+
+
+@pytest.mark.parametrize("path", sorted(BUILD.rglob("*.py")), ids=lambda path: path.name)
+def test_every_command_of_a_build_is_shown_by_what_it_is_for(path: Path):
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    runs = [call for call in calls if ast.unparse(call.func).endswith("shell.run")]
+    assert all("purpose" in {word.arg for word in call.keywords} for call in runs), [call.lineno for call in runs]
