@@ -151,7 +151,10 @@ class BuildD8Slave:
         except SlaveUnreachable:
             raise
         except D8Error:
-            self._take_back(server.client)
+            try:
+                self._take_back(server.client)
+            except SlaveUnreachable as error:  # why the build failed is what has to be told
+                self._warn_of_rest(error)
             raise
         finally:
             server.client.close()
@@ -253,8 +256,13 @@ class BuildD8Slave:
                 remove_uploads(self._shell, self._log.document, facts, self._settings.command_timeout_seconds)
             if self._context:
                 leave_as_before(self._context, steps, _has_former_agent(client), self._sleep)
+        except SlaveUnreachable:  # nothing was ended there: the log stays open, so that the next build can do it
+            raise
         except D8Error as error:
-            self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
+            self._warn_of_rest(error)
+
+    def _warn_of_rest(self, error: D8Error) -> None:
+        self._progress.warn(message("not everything could be taken back: {reason}", reason=error.message))
 
     def _wanted_strategy(self) -> StrategyName | None:
         """The one strategy that the operator insists on."""

@@ -143,7 +143,10 @@ def test_a_polite_end_leaves_the_slave_working_and_says_how_to_go_on(slave: Loop
     assert_nothing_was_repeated(document)
 
 
-def test_a_link_that_stays_away_detaches_and_the_command_there_is_not_begun_a_second_time(slave: LoopbackSlave) -> None:
+@pytest.mark.parametrize("is_cancelled", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_a_link_that_stays_away_detaches_and_the_command_there_is_not_begun_a_second_time(
+    slave: LoopbackSlave, is_cancelled: bool
+) -> None:
     build = subprocess.Popen(
         [sys.executable, "-c", IMPATIENT, "build", slave.address, *BUILD, "--json"],
         stdin=subprocess.DEVNULL,
@@ -155,6 +158,8 @@ def test_a_link_that_stays_away_detaches_and_the_command_there_is_not_begun_a_se
     )
     slave.wait_for_log(lambda document: is_installing(document) and slave.times_run(INSTALLING) == 1)
     slave.server.kill()
+    if is_cancelled:  # which nobody hears there
+        build.send_signal(signal.SIGINT)
     stdout, stderr = build.communicate(timeout=60)
     assert build.returncode == 3, stderr
     document = json.loads(stdout)
