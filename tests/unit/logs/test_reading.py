@@ -247,3 +247,19 @@ def test_a_line_of_text_steers_no_terminal(message: str, shown: str) -> None:
 def test_a_line_of_systemd_names_systemd() -> None:
     entry = JournalEntry("c", "2026-01-01T00:00:00.000000Z", 6, "Started web.", 1, identifier="systemd")
     assert line_of(entry, "web") == "2026-01-01T00:00:00.000000Z systemd[1]: Started web."
+
+
+@pytest.mark.parametrize(
+    ("unit", "pid", "identifier", "who"),
+    [
+        ("d8-app-web.service", 4711, "node", "web"),
+        ("d8-app-web.service", 4711, "systemd", "web"),
+        ("init.scope", 1, "systemd", "systemd"),
+        ("init.scope", 812, "systemd", "systemd"),  # a user's manager
+        ("systemd-coredump@0.service", 99, "systemd-coredump", "systemd-coredump"),
+        (None, 4711, "node", "web"),
+    ],
+)
+def test_a_line_has_the_name_of_whoever_wrote_it(unit: str | None, pid: int, identifier: str, who: str) -> None:
+    entry = JournalEntry("c", "T", 6, "Started.", pid, unit=unit, identifier=identifier)
+    assert line_of(entry, "web") == f"T {who}[{pid}]: Started."
