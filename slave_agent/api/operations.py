@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from slave_agent.api.answer_forms import (
     AcceptedForm,
@@ -52,7 +52,14 @@ class Operation:
 class EventQueryForm(Form):
     """The query of GET /api/events."""
 
-    after = fields.Integer()
+    after = fields.Integer(validate=validate.Range(0))
+    limit = fields.Integer(validate=validate.Range(0))
+
+
+class AuditQueryForm(EventQueryForm):
+    """The query of GET /api/audit."""
+
+    before = fields.Integer(validate=validate.Range(0))
 
 
 _CHANGES_APP = (403, 404, 409, 422, 429, 502, 503)
@@ -157,5 +164,5 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/agent/rollback"): Operation(
         "Go back to the release before", status=202, body=AnyForm, problems=(422, 502)
     ),
-    ("GET", "/api/audit"): Operation("Who did what", problems=(422,)),
+    ("GET", "/api/audit"): Operation("Who did what", query=AuditQueryForm, problems=(422,)),
 }

@@ -453,7 +453,7 @@ def test_a_list_of_many_apps_runs_one_systemctl(slave: AppSlave, count: int) -> 
 
 
 def test_random_requests_from_the_openapi_meet_no_error_of_the_server(slave: AppSlave, tmp_path: Path) -> None:
-    """Everything but commands, uploads, and what ends the agent or its credentials."""
+    """Everything but commands, and what ends the agent or its token."""
     fuzz(slave, tmp_path, 12)
 
 

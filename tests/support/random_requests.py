@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 SEED = 20261122
-LEFT_OUT = "^/api/(execute|jobs|files|agent)"  # commands, uploads, and what ends the agent or its credentials
+_ENDS_THE_AGENT_OR_ITS_TOKEN = "bootstrap|uninstall|rollback|releases/switch|enroll|confirm|revoke"
+LEFT_OUT = f"^/api/(execute|agent/({_ENDS_THE_AGENT_OR_ITS_TOKEN}))$"
 APP = "shop"
 WEBHOOK = {"secret": "a-secret-for-the-webhook", "plain": True}
 Document = dict[str, Any]
@@ -18,7 +19,8 @@ Document = dict[str, Any]
 
 def about_the_app(document: Document) -> Document:
     """Given an agent's OpenAPI, return it with the app's name in every path but DELETE's, and in the webhook's orders
-    with its secret: a name made at random would meet nothing but 404. No app is asked to prove itself for long.
+    with its secret, which stays: a name made at random would meet nothing but 404. No app is asked to prove itself for
+    long.
     """
     narrowed = copy.deepcopy(document)
     for path, operations in narrowed["paths"].items():
@@ -32,6 +34,8 @@ def about_the_app(document: Document) -> Document:
     order["properties"]["app_name"] = {"type": "string", "enum": [APP]}
     order["properties"]["secret"] = {"type": "string", "enum": [WEBHOOK["secret"]]}
     order["required"] = ["action", "app_name", "secret"]
+    schemas["Webhook"]["properties"]["secret"] = {"type": "string", "enum": [WEBHOOK["secret"]]}
+    schemas["Webhook"]["required"] = ["secret"]
     for schema in schemas.values():
         if "stabilisation_seconds" in schema.get("properties", {}):
             schema["properties"]["stabilisation_seconds"] = {"type": "number", "minimum": 0, "maximum": 1}

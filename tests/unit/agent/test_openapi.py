@@ -49,3 +49,12 @@ def test_an_app_has_the_fields_of_the_grammar(table: RouteTable) -> None:
 def test_a_route_that_nobody_described_is_there_all_the_same() -> None:
     document = openapi_document([Route("GET", "/api/new", Right.READ)])
     assert "get" in document["paths"]["/api/new"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [("/api/events", {"after", "limit"}), ("/api/audit", {"after", "before", "limit"})],
+)
+def test_lists_tell_how_they_are_paged(table: RouteTable, path: str, parameters: set[str]) -> None:
+    operation = openapi_document(table.routes)["paths"][path]["get"]
+    assert {one["name"] for one in operation["parameters"]} == parameters
