@@ -16,10 +16,9 @@ from slave_agent.models import JsonObject
 from slave_agent.orchestrator.editor import EditOrder
 from slave_agent.orchestrator.errors import WrongFields
 from slave_agent.states import AppState
-from slave_agent.systemd.service_config import FieldProblem
+from slave_agent.systemd.document_rules import ALIASES, FieldProblem, renamed
 from slave_agent.systemd.states import AppKind, Hardening, RestartPolicy, UnitState
 
-_ALSO_CALLED = {"app_name": "name", "script_path": "script"}  # the mission's words
 _SWITCHES = ("restart_now", "dry_run")
 _NOT_AN_OBJECT = ("the body must be one JSON object", "Send an object with the documented fields.")
 
@@ -139,10 +138,10 @@ def registration(document: Any) -> JsonObject:
     """
     if not isinstance(document, dict):
         raise HttpProblem(422, *_NOT_AN_OBJECT)
-    twice = [also for also, name in _ALSO_CALLED.items() if also in document and name in document]
+    twice = [also for also, name in ALIASES.items() if also in document and name in document]
     if twice:
-        raise WrongFields([FieldProblem(_ALSO_CALLED[also], f"was given as {also} too", "Send one.") for also in twice])
-    return {_ALSO_CALLED.get(name) or name: value for name, value in document.items()}
+        raise WrongFields([FieldProblem(ALIASES[also], f"was given as {also} too", "Send one.") for also in twice])
+    return renamed(document)
 
 
 def edit_order(document: Any) -> EditOrder:

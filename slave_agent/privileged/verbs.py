@@ -4,23 +4,20 @@ document, which is checked in full before anything happens.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from slave_agent.activation.context import Activation, open_activation
-from slave_agent.activation.errors import ActivationError
 from slave_agent.activation.layout import SYSTEM_OPT
 from slave_agent.activation.states import Scope
 from slave_agent.privileged import app_verbs
 from slave_agent.privileged.requests import Verb
 from slave_agent.privileged.sudoers_files import sudoers_finding
-from slave_agent.privileged.update_verbs import UPDATE_VERBS
+from slave_agent.privileged.update_verbs import UPDATE_VERBS, run_apart
 from slave_agent.systemd.states import UnitVerb
 
 Answer = Mapping[str, Any]
-CONFIRM_SECONDS = 50.0
 
 
 def _activation() -> Activation:
@@ -29,20 +26,6 @@ def _activation() -> Activation:
 
 def _ping() -> Answer:
     return {"python": ".".join(str(part) for part in sys.version_info[:3])}
-
-
-def _confirm() -> Answer:
-    """Done by a unit of its own: it works on what this unit's sandbox keeps closed."""
-    activation = _activation()
-    run = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", *activation.layout.command("confirm")]
-    finished = activation.runner.run(run, timeout_seconds=CONFIRM_SECONDS)
-    try:
-        answer = json.loads(finished.stdout)
-    except ValueError:
-        answer = {"error": f"The confirmation gave no answer: {finished.reason}"}
-    if "error" in answer:
-        raise ActivationError(str(answer["error"]), str(answer.get("hint", "Ask again.")))
-    return dict(answer)
 
 
 def _begun(verb: str) -> Callable[[], Answer]:
@@ -61,7 +44,7 @@ KEEP: Mapping[str, type] = {"keep_environment": bool}
 
 VERBS: dict[str, Verb] = {
     "ping": Verb(_ping),
-    "confirm": Verb(_confirm),
+    "confirm": Verb(lambda: run_apart("confirm")),
     "return-to-bootstrap": Verb(_begun("return-to-bootstrap")),
     "uninstall": Verb(_begun("uninstall")),
     "check": Verb(app_verbs.check, DOCUMENT, KEEP),

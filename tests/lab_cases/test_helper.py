@@ -235,14 +235,15 @@ def test_a_script_that_others_could_change_is_refused(helper: HelperCaller) -> N
 def test_a_script_that_is_swapped_after_the_check_does_not_start(helper: HelperCaller, swap: str) -> None:
     host = helper.host
     helper.must("install-unit", document=document())
-    evil = "import pathlib; pathlib.Path('/tmp/canary').touch()\n"
+    canary = f"{APP}/canary"
+    evil = f"import pathlib; pathlib.Path('{canary}').touch()\n"  # the app's own folder: its /tmp is its own
     host.push(evil.encode(), "/var/tmp/evil/main.py", owner="root", mode=0o755)
     host.run(f"ln -sfn /var/tmp/evil/main.py {APP}/main.py", user="pi")
     host.run(f"chmod 755 /var/tmp/evil && {swap}")
     for verb in ("start", "restart"):
         answer = helper.ask(verb, name="shop")
         assert answer["ok"] is False and problem_fields(answer) == ["script"]
-    assert show(host, "ActiveState") == "inactive" and not host.exists("/tmp/canary")
+    assert show(host, "ActiveState") == "inactive" and not host.exists(canary)
     host.run(f"rm -r /var/tmp/evil {APP}/main.py")
 
 
