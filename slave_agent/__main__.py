@@ -192,8 +192,16 @@ def _job_store(settings: AgentSettings) -> JobStore:
 
 def _log_hub(settings: AgentSettings) -> LogHub:
     apps = AppStore(settings.state_dir / "apps")
+
+    def begin_of(name: str) -> str | None:
+        record = apps.find(name)
+        return record.log_after if record is not None else None
+
     return LogHub(
-        JournalReader(start_reading), settings.scope is not Scope.SYSTEM, lambda name: apps.find(name) is not None
+        JournalReader(start_reading),
+        settings.scope is not Scope.SYSTEM,
+        lambda name: apps.find(name) is not None,
+        begin_of,
     )
 
 

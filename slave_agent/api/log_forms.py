@@ -11,9 +11,9 @@ from marshmallow import ValidationError, fields, validate
 
 from slave_agent.api.dto import Form, checked
 from slave_agent.errors import HttpProblem
-from slave_agent.logs.cursors import is_cursor
 from slave_agent.logs.filters import LogFilter
 from slave_agent.logs.log_request import DEFAULT_LINES, MOST_LINES, LogRequest
+from slave_agent.systemd.cursors import is_cursor
 
 PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 LONGEST_TEXT = 200

@@ -42,8 +42,8 @@ class Group:
 
 
 class AppStream:
-    """Given the follower, how to read the newest items of the past, and how many streams share the memory with it:
-    streams until `close`.
+    """Given the follower, how to read the newest items of the past, how many streams share the memory with it, and the
+    cursor after which the log begins: streams until `close`.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class AppStream:
         follower: Follower,
         newest: Callable[[int], Awaitable[list[Item]]],
         streams: Callable[[], int] = lambda: 1,
+        begin: str | None = None,
     ) -> None:
         self.groups: dict[LogFilter, Group] = {}
         self.end_reason: str | None = None
         self._follower = follower
         self._newest = newest
         self._streams = streams
+        self._begin = begin
         self._recent: deque[Item] = deque()
         self._recent_bytes = 0
         self._recent_is_all = False
@@ -105,7 +107,7 @@ class AppStream:
             self._recent_is_all = len(past) < RECENT_ITEMS
             self._remember(past)
             self._is_ready.set()
-            await self._follower.follow(past[-1].cursor if past else None, self._take)
+            await self._follower.follow(past[-1].cursor if past else self._begin, self._take)
         except JournalUnreadable as error:
             self.end(str(error.message))
         except Exception:

@@ -39,8 +39,8 @@ class _Watched:
 
 
 class LogHub:
-    """Given the reader of the journal, whether the apps are a user's units, which apps there are, and the room for what
-    is on its way to clients.
+    """Given the reader of the journal, whether the apps are a user's units, which apps there are, after which
+    cursor the log of each begins, and the room for what is on its way to clients.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class LogHub:
         reader: JournalReader,
         is_user: bool,
         is_app: Callable[[str], bool],
+        begin_of: Callable[[str], str | None] = lambda _: None,
         holdings: Holdings | None = None,
     ) -> None:
         self.reader = reader
         self.is_user = is_user
         self.is_app = is_app
+        self._begin_of = begin_of
         self.holdings = holdings or Holdings()
         self._watched: dict[str, _Watched] = {}
 
@@ -68,7 +70,9 @@ class LogHub:
         for as long as the block lasts. Raises JournalUnreadable.
         """
         async with self.holdings.hold(pages.LARGEST_BYTES) as held:
-            page = await read_page(self.reader, unit_name(name), self.is_user, request, rendering.entry)
+            page = await read_page(
+                self.reader, unit_name(name), self.is_user, request, rendering.entry, self._begin_of(name)
+            )
             held.fill(in_chunks(rendering.whole(page), CHUNK_BYTES), asyncio.get_running_loop().time())
             page = replace(page, entries=())
             yield page, held
@@ -108,8 +112,11 @@ class LogHub:
             raise TooManyViewers(f"{len(of_all)} viewers watch the logs of this slave", _CLOSE_ONE)
         if watched is None:
             unit = unit_name(name)
-            past = Past(self.reader, unit, self.is_user)
-            stream = AppStream(Follower(self.reader, unit, self.is_user), past.newest, lambda: len(self._watched))
+            begin = self._begin_of(name)
+            past = Past(self.reader, unit, self.is_user, begin)
+            stream = AppStream(
+                Follower(self.reader, unit, self.is_user), past.newest, lambda: len(self._watched), begin
+            )
             noticing = asyncio.create_task(self._notice_removal(name))
             watched = self._watched[name] = _Watched(stream, past, noticing)
         return watched

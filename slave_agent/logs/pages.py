@@ -11,6 +11,7 @@ from typing import Protocol
 from slave_agent.logs.items import LARGEST_ITEM_BYTES, Item
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.logs.log_request import LogRequest
+from slave_agent.systemd.cursors import is_later
 from slave_agent.systemd.journal import JournalQuery
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -39,9 +40,11 @@ class Rendering(Protocol):
         """All that is sent of a page, in pieces."""
 
 
-async def read_page(reader: JournalReader, unit: str, is_user: bool, request: LogRequest, render: Render) -> Page:
-    """Given the reader, a unit, what is wanted, and what a client is sent of an item, return the page. Raises
-    JournalUnreadable.
+async def read_page(
+    reader: JournalReader, unit: str, is_user: bool, request: LogRequest, render: Render, begin: str | None = None
+) -> Page:
+    """Given the reader, a unit, what is wanted, what a client is sent of an item, and the cursor after which the log
+    begins (None: with the first line), return the page. Raises JournalUnreadable.
     """
     found: list[bytes] = []
     size = 0
@@ -50,6 +53,8 @@ async def read_page(reader: JournalReader, unit: str, is_user: bool, request: Lo
 
     def take(item: Item) -> bool:
         nonlocal size, has_more, last_cursor
+        if begin is not None and not is_later(item.cursor, begin):
+            return is_forward
         if len(found) == request.lines or size >= MOST_BYTES:
             has_more = True
             return False
@@ -67,10 +72,15 @@ async def read_page(reader: JournalReader, unit: str, is_user: bool, request: Lo
         until=request.until,
         priority=request.filter.priority,
         grep=request.filter.text,
-        cursor=request.cursor if is_forward else request.before,
+        cursor=_begun(request.cursor, begin) if is_forward else request.before,
         is_reversed=not is_forward,
     )
     await reader.past(query, take)
     if is_forward:
         return Page(found, next_cursor=last_cursor if has_more else None)
     return Page(found[::-1], previous_cursor=last_cursor if has_more else None)
+
+
+def _begun(cursor: str | None, begin: str | None) -> str | None:
+    """The later one of the two, so that no page is full of what is not shown."""
+    return begin if cursor is not None and begin is not None and not is_later(cursor, begin) else cursor

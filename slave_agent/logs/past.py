@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from slave_agent.logs.cursors import is_later
 from slave_agent.logs.items import LARGEST_ITEM_BYTES, Item
 from slave_agent.logs.journal_reader import JournalReader
 from slave_agent.logs.log_request import MOST_LINES, LogRequest
+from slave_agent.systemd.cursors import is_later
 from slave_agent.systemd.journal import JournalQuery
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -35,14 +35,15 @@ class Backlog:
 
 
 class Collected:
-    """Items as they are read backwards, up to limits. With a cursor in the request, those beyond are counted until it
-    is reached.
+    """Items as they are read backwards, up to limits, and none up to the cursor `begin`. With a cursor in the request,
+    those beyond the limits are counted until it is reached.
     """
 
-    def __init__(self, request: LogRequest) -> None:
+    def __init__(self, request: LogRequest, begin: str | None = None) -> None:
         self.newest_first: list[Item] = []
         self.left_out = 0
         self._request = request
+        self._begin = begin
         self._most_items = request.lines if request.cursor is None else MOST_LINES
         self._bytes = 0
         self._seen = 0
@@ -66,27 +67,32 @@ class Collected:
         return not self.is_full if self._request.cursor is None else self._seen < FARTHEST_ITEMS
 
     def _is_before_the_first(self, item: Item) -> bool:
+        if self._begin is not None and not is_later(item.cursor, self._begin):
+            return True
         if self._request.cursor is not None and not is_later(item.cursor, self._request.cursor):
             return True
         return self._request.since is not None and item.entry.time < self._request.since
 
 
 class Past:
-    """Given the reader, the unit and whether it is a user's, finds the past of one app."""
+    """Given the reader, the unit, whether it is a user's, and the cursor after which its log begins (None: with the
+    first line), finds the past of one app.
+    """
 
-    def __init__(self, reader: JournalReader, unit: str, is_user: bool) -> None:
+    def __init__(self, reader: JournalReader, unit: str, is_user: bool, begin: str | None = None) -> None:
         self._reader = reader
+        self._begin = begin
         self._everything = JournalQuery(unit, is_user, is_reversed=True)
 
     async def newest(self, count: int) -> list[Item]:
         """The newest items, oldest first. Raises JournalUnreadable."""
-        collected = Collected(LogRequest(lines=count))
+        collected = Collected(LogRequest(lines=count), self._begin)
         await self._reader.past(replace(self._everything, lines=count), collected.take)
         return collected.newest_first[::-1]
 
     async def backlog(self, request: LogRequest, recent: Recent) -> Backlog:
         """Given what a viewer wants and what is in memory, return what it is shown first. Raises JournalUnreadable."""
-        collected = Collected(request)
+        collected = Collected(request, self._begin)
         wants_more = request.cursor is not None or not collected.is_full
         for item in reversed(recent.items):
             if wants_more:

@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from slave_agent.logs import items, past
 from slave_agent.logs.app_stream import FRAME_SECONDS, AppStream
-from slave_agent.logs.cursors import is_later
 from slave_agent.logs.errors import JournalUnreadable
 from slave_agent.logs.frames import array, frames_of
 from slave_agent.logs.holdings import Holding, Holdings
 from slave_agent.logs.log_request import LogRequest
 from slave_agent.logs.past import Past
+from slave_agent.systemd.cursors import is_later
 
 CATCH_UP_SECONDS = 2.0
 

@@ -66,7 +66,7 @@ class AppManager:
         self._judge = judge
         self._listens = listens
         self._editor = Editor(store, privilege, lifecycle)
-        self._registrar = Registrar(store, privilege, lifecycle, turns, recovery)
+        self._registrar = Registrar(store, privilege, lifecycle, log_tail, turns, recovery)
 
     def statuses(self) -> list[JsonObject]:
         """The AppStatus of every app, by name, those whose record is lost among them; one systemctl for all of them,
@@ -81,9 +81,10 @@ class AppManager:
 
     def log_lines(self, name: str) -> tuple[str, ...]:
         """The last lines of an app's log. Raises NoSuchApp."""
-        if self._find(name) is None:
+        record = self._find(name)
+        if record is None:
             self._lost_document(name)
-        return self._log_tail.last(name)
+        return self._log_tail.last(name, after=record.log_after if record else None)
 
     def detail(self, name: str) -> JsonObject:
         """An app's AppStatus, its configuration (empty where its record is lost), and its exposure: how much of the

@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class AppRecord:
     """An app as it was registered. `document` is its config without environment; `former` the one that an edit goes
-    back to, `former_ran` whether it ran then, `is_restart_wanted` whether the edit restarts the app.
+    back to, `former_ran` whether it ran then, `is_restart_wanted` whether the edit restarts the app. `log_after` is
+    the cursor of the last line that an app of the same name had left in the journal: the log begins after it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class AppRecord:
     former_names: tuple[str, ...] = ()
     former_ran: bool = False
     is_restart_wanted: bool = False
+    log_after: str | None = None
 
     @property
     def config(self) -> ServiceConfig:
@@ -39,7 +41,8 @@ class AppRecord:
     def as_before_edit(self) -> AppRecord:
         """The record that an edit began with."""
         before = self.former if self.former is not None else self.document
-        return AppRecord(self.name, before, self.former_names if self.former is not None else self.environment_names)
+        names = self.former_names if self.former is not None else self.environment_names
+        return AppRecord(self.name, before, names, log_after=self.log_after)
 
     def in_phase(self, phase: AppPhase) -> AppRecord:
         """The same in another phase."""
@@ -104,4 +107,5 @@ def _record_of(name: str, stored: JsonObject) -> AppRecord:
         former_names=tuple(stored["former_names"]),
         former_ran=bool(stored["former_ran"]),
         is_restart_wanted=bool(stored.get("is_restart_wanted", True)),  # an older agent did not write it
+        log_after=stored.get("log_after"),
     )

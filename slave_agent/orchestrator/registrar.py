@@ -14,6 +14,7 @@ from slave_agent.orchestrator.editing import presentable
 from slave_agent.orchestrator.editor import forget_former
 from slave_agent.orchestrator.errors import AgentStops, NameTaken, NoSuchApp, RecordNotKept, WrongFields
 from slave_agent.orchestrator.lifecycle import Lifecycle
+from slave_agent.orchestrator.log_tail import LogTail
 from slave_agent.orchestrator.recovery import Recovery
 from slave_agent.orchestrator.turns import Turns
 from slave_agent.privilege import Privilege
@@ -25,14 +26,21 @@ _log = logging.getLogger(__name__)
 
 
 class Registrar:
-    """Given where records are, who gives orders, the lifecycle, whose turn it is, and recovery."""
+    """Given where records are, who gives orders, the lifecycle, logs, whose turn it is, and recovery."""
 
     def __init__(
-        self, store: AppStore, privilege: Privilege, lifecycle: Lifecycle, turns: Turns, recovery: Recovery
+        self,
+        store: AppStore,
+        privilege: Privilege,
+        lifecycle: Lifecycle,
+        log_tail: LogTail,
+        turns: Turns,
+        recovery: Recovery,
     ) -> None:
         self._store = store
         self._privilege = privilege
         self._lifecycle = lifecycle
+        self._log_tail = log_tail
         self._turns = turns
         self._recovery = recovery
 
@@ -49,7 +57,11 @@ class Registrar:
             self._refuse_taken(config.name)
             self._turns.claim(config.name)
             record = AppRecord(
-                config.name, document_of(config), tuple(sorted(config.environment)), AppPhase.REGISTERING
+                config.name,
+                document_of(config),
+                tuple(sorted(config.environment)),
+                AppPhase.REGISTERING,
+                log_after=self._log_tail.newest_cursor(config.name),
             )
             self._store.write(record)
             try:

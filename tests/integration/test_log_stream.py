@@ -340,3 +340,20 @@ def test_clients_that_do_not_read_take_little_memory(
             assert len(read_items(healthy, count_is(5))) == 5
         assert time.monotonic() - began < PATIENCE_SECONDS
     assert "Traceback" not in agent.log
+
+
+def test_the_log_of_a_former_app_of_that_name_is_not_shown(journalled: Journalled) -> None:
+    agent, journal = journalled
+    journal.write(*(f"of the former {number}" for number in range(10)))
+    document = {"name": "web", "kind": "node", "script": "/x.js", "user": "pi", "working_dir": "/"}
+    AppStore(agent.state_dir / "apps").write(AppRecord("web", document, log_after=cursor_of(9)))
+    assert agent.get("/api/apps/web/logs").document == {"entries": [], "next_cursor": None, "previous_cursor": None}
+    with viewer(agent) as connection:
+        journal.write("now")
+        assert messages(read_items(connection, count_is(1))) == ["now"]
+    wait_until(lambda: followers(agent) == [])
+    with viewer(agent, f"/logs/web?cursor={cursor_of(3)}") as connection:
+        assert messages(read_items(connection, count_is(1))) == ["now"]
+    for query in ("lines=50", f"lines=5&cursor={cursor_of(3)}", "lines=1"):
+        page = agent.get(f"/api/apps/web/logs?{query}").document
+        assert (messages(page["entries"]), page["previous_cursor"]) == (["now"], None)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from slave_agent.logs.cursors import is_cursor, is_later
 from slave_agent.logs.errors import JournalUnreadable
 from slave_agent.logs.filters import LogFilter
 from slave_agent.logs.follower import DEATHS_IN_A_ROW, Follower, pauses
@@ -20,6 +19,7 @@ from slave_agent.logs.log_request import MOST_LINES, LogRequest
 from slave_agent.logs.past import Past, Recent
 from slave_agent.logs.text import line_of
 from slave_agent.models import CommandResult
+from slave_agent.systemd.cursors import is_cursor, is_later
 from slave_agent.systemd.journal import JournalEntry, JournalQuery, parse_entry
 from tests.support.scripted_journal import cursor_of, entry_line
 

@@ -47,9 +47,13 @@ class ScriptedLog:
 
     def __init__(self) -> None:
         self.lines: tuple[str, ...] = ("listening", "boom")
+        self.cursor: str | None = "s=0"
 
-    def last(self, name: str, lines: int = 10, since: str | None = None) -> tuple[str, ...]:
-        return self.lines[-lines:]
+    def last(self, name: str, lines: int = 10, since: str | None = None, after: str | None = None) -> tuple[str, ...]:
+        return self.lines[-lines:] if after != self.cursor else ()
+
+    def newest_cursor(self, name: str) -> str | None:
+        return self.cursor
 
     def last_words(self, name: str, since: str) -> tuple[str, ...]:
         return self.lines

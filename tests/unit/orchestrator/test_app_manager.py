@@ -534,3 +534,10 @@ def test_an_app_that_was_removed_is_not_lost(registered: Slave) -> None:
     registered.lost.ask()
     registered.apps.unregister("shop")
     assert registered.lost.candidates() == []
+
+
+def test_the_log_of_an_app_begins_after_what_a_former_one_of_that_name_left(registered: Slave) -> None:
+    assert registered.record().log_after == "s=0"
+    registered.apps.edit("shop", EditOrder({"tasks": 5}))
+    assert registered.record().log_after == "s=0"
+    assert registered.apps.log_lines("shop") == (), "all of it is a former app's"
