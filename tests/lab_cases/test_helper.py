@@ -219,6 +219,15 @@ def test_all_that_is_wrong_with_the_host_is_told_at_once(helper: HelperCaller) -
     assert problem_fields(helper.must("check", document=wrong)) == ["interpreter", "port", "script", "working_dir"]
 
 
+LET_MALLORY_WRITE = """
+import os, pwd, struct, sys
+mallory, nobody = pwd.getpwnam("mallory").pw_uid, 0xFFFFFFFF
+entries = (1, 6, nobody), (2, 6, mallory), (4, 4, nobody), (16, 6, nobody), (32, 4, nobody)
+access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+os.setxattr(sys.argv[1], "system.posix_acl_access", access)
+"""
+
+
 def test_a_script_that_others_could_change_is_refused(helper: HelperCaller) -> None:
     host = helper.host
     host.run(f"chmod 666 {APP}/main.py")
@@ -226,6 +235,11 @@ def test_a_script_that_others_could_change_is_refused(helper: HelperCaller) -> N
     host.run(f"chmod 644 {APP}/main.py && chmod 777 {APP}")
     assert problem_fields(helper.must("check", document=document())) == ["script"]
     host.run(f"chmod 700 {APP}")
+    assert helper.must("check", document=document())["problems"] == []
+    host.run(["python3", "-c", LET_MALLORY_WRITE, f"{APP}/main.py"])
+    [problem] = helper.must("check", document=document())["problems"]
+    assert "mallory may write" in problem["message"]
+    host.run(f"chmod 644 {APP}/main.py")  # the group's bits are the mask
     assert helper.must("check", document=document())["problems"] == []
 
 
