@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from slave_agent.app import route_table
 from slave_agent.orchestrator.app_store import AppRecord, AppStore
@@ -407,5 +407,7 @@ def test_a_websocket_ends_with_the_session_that_opened_it(with_a_log: RunningAge
     with watch(with_a_log, browser.cookie, browser.origin) as viewer:
         assert json.loads(viewer.recv(30))[0]["message"] == "one"
         assert browser.ask("POST", "/logout").status == 200
-        with pytest.raises(Exception, match="close"):
+        [end] = json.loads(viewer.recv(30))
+        assert end["type"] == "end" and "session" in end["reason"]
+        with pytest.raises(ConnectionClosedOK):
             viewer.recv(30)
