@@ -7,18 +7,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from d8.actions.access import grant, granted
+from d8.actions.build import build_slave
 from d8.actions.execute import execute
 from d8.actions.revocation import revoke
 from d8.actions.rotation import rotate
+from d8.actions.update import UpdateState, update_slaves
 from d8.actions.workplace import Workplace
+from d8.build.activation import Activation
+from d8.build.context import BuildContext
 from d8.errors import Refused
-from d8.models import Credential, CredentialKind, Slave, TokenScope
+from d8.fleet.connection import connect
+from d8.fleet.names import Address
+from d8.models import BuildStatus, Credential, CredentialKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, running_agent, write_private
 from tests.support.fakes import make_settings, make_slave
+from tests.support.handover import wait_until
 from tests.support.pki import CertificateAuthority
 from tests.support.relay import Relay, relay, spellings
 
@@ -77,18 +86,66 @@ def test_the_search_would_find_a_secret(tmp_path: Path, workplace: Workplace) ->
         assert any(spelling in between.recorded for spelling in spellings(plain.token))
 
 
-def test_a_swapped_certificate_is_refused_before_the_first_token(
-    agent: RunningAgent, workplace: Workplace, tmp_path: Path
-) -> None:
+@pytest.fixture
+def impostor(tmp_path: Path) -> tuple[Path, Path]:
+    """Certificate and key of somebody who is not of the fleet."""
     pair = CertificateAuthority().issue()
-    files = (
+    return (
         write_private(tmp_path / "impostor.crt", pair.certificate),
         write_private(tmp_path / "impostor.key", pair.private_key),
     )
-    with relay((agent.address, agent.port), impostor=files) as between:
+
+
+def assert_was_told_nothing(between: Relay) -> None:
+    assert wait_until(lambda: between.refused > 0, 5), "nobody came to the impostor"
+    assert between.told == b"", "the impostor was told something"
+
+
+def test_a_swapped_certificate_is_refused_before_the_first_token(
+    agent: RunningAgent, workplace: Workplace, impostor: tuple[Path, Path]
+) -> None:
+    with relay((agent.address, agent.port), impostor=impostor) as between:
         slave = registered(workplace, agent, between.port)
         for attempt in (rotate, lambda place, one: grant(place, one, "ci", TokenScope.READ)):
             with pytest.raises(Refused, match="never made"):
                 attempt(workplace, slave)
-        assert between.recorded == b"", "the impostor was told something"
+        [outcome] = update_slaves(workplace, [slave], lambda _slave, _words: None)
+        assert outcome.state is UpdateState.FAILED and "never made" in str(outcome.error)
+        report = build_slave(workplace, Address(slave.address, slave.port), lambda _event: None)
+        assert report.status is BuildStatus.FAILED and "never made" in str(report.error)
+        assert_was_told_nothing(between)
     assert agent.get("/api/version").status == 200
+
+
+# The build looks at the certificate in a connection of its own, enrols in the second, and proves the agent's new
+# certificate in the third.
+@pytest.mark.parametrize(("connection", "was_enrolled"), [(2, False), (3, True)])
+def test_a_certificate_that_is_swapped_during_enrolment_is_refused_before_the_first_token(
+    tmp_path: Path, workplace: Workplace, impostor: tuple[Path, Path], connection: int, was_enrolled: bool
+) -> None:
+    with (
+        running_agent(tmp_path) as fresh,
+        relay((fresh.address, fresh.port), impostor=impostor, from_connection=connection) as between,
+    ):
+        known = Credential(CredentialKind.INSTALLER, str(fresh.fingerprint), fresh.token)
+        workplace.registry.save_credential(known, datetime.now(UTC))
+        address = Address(between.address, between.port)
+        client = connect(address, workplace.settings, workplace.registry)
+        with pytest.raises(Refused, match="another certificate"):
+            activation_of(workplace, address).enroll_and_prove(client)
+        client.close()
+        assert_was_told_nothing(between)
+        assert (fresh.get("/api/health").fingerprint != fresh.fingerprint) == was_enrolled
+
+
+def activation_of(workplace: Workplace, address: Address) -> Activation:
+    """What a build does with the agent, for a build that has come so far."""
+    facts = SimpleNamespace(hostname="pi", addresses=())
+    context = SimpleNamespace(
+        settings=workplace.settings,
+        registry=workplace.registry,
+        address=address,
+        slave_id=make_slave().slave_id,
+        facts=facts,
+    )
+    return Activation(cast(BuildContext, context), sleep=lambda _seconds: None)

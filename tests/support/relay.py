@@ -20,23 +20,36 @@ BLOCK_BYTES = 65536
 class Relay:
     """Listens on `listen` and connects each caller to `target`; `recorded` is all that passed, both ways.
 
-    With `impostor` (a certificate and key file) it ends TLS itself instead and passes nothing on.
+    With `impostor` (a certificate and key file) it ends TLS itself instead, from the connection of that number on, and
+    passes nothing on: `told` is what it heard, in the clear, and `refused` how many gave it nothing but a handshake.
     """
 
     def __init__(
-        self, listen: tuple[str, int], target: tuple[str, int], impostor: tuple[Path, Path] | None = None
+        self,
+        listen: tuple[str, int],
+        target: tuple[str, int],
+        impostor: tuple[Path, Path] | None = None,
+        from_connection: int = 1,
     ) -> None:
         self._target = target
         self._impostor = impostor
+        self._honest_ones_left = from_connection - 1 if impostor else None
         self._recorded: list[bytes] = []
+        self._told: list[bytes] = []
+        self.refused = 0
         self._listener = socket.create_server(listen)
         self.address, self.port = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def recorded(self) -> bytes:
-        """Every byte so far; what an impostor got is in the clear."""
+        """Every byte that was passed on so far."""
         return b"".join(self._recorded)
+
+    @property
+    def told(self) -> bytes:
+        """Every byte that was said to the impostor so far."""
+        return b"".join(self._told)
 
     def close(self) -> None:
         """Accept nobody any more."""
@@ -50,7 +63,10 @@ class Relay:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            serve = self._pretend if self._impostor else self._pass_on
+            serve = self._pass_on
+            if self._honest_ones_left is not None:
+                self._honest_ones_left -= 1
+                serve = self._pretend if self._honest_ones_left < 0 else self._pass_on
             threading.Thread(target=serve, args=(caller,), daemon=True).start()
 
     def _pass_on(self, caller: socket.socket) -> None:
@@ -69,16 +85,23 @@ class Relay:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self._impostor)
         with suppress(OSError), context.wrap_socket(caller, server_side=True) as inside:
-            while block := inside.recv(BLOCK_BYTES):
-                self._recorded.append(block)
+            heard = 0
+            with suppress(OSError):
+                while block := inside.recv(BLOCK_BYTES):
+                    self._told.append(block)
+                    heard += len(block)
+            self.refused += not heard
 
 
 @contextmanager
 def relay(
-    target: tuple[str, int], listen: tuple[str, int] = ("127.0.0.1", 0), impostor: tuple[Path, Path] | None = None
+    target: tuple[str, int],
+    listen: tuple[str, int] = ("127.0.0.1", 0),
+    impostor: tuple[Path, Path] | None = None,
+    from_connection: int = 1,
 ) -> Iterator[Relay]:
     """A relay for the block."""
-    between = Relay(listen, target, impostor)
+    between = Relay(listen, target, impostor, from_connection)
     try:
         yield between
     finally:
