@@ -27,6 +27,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.5
 UNKNOWN_JOB = 404
 UNDO_MARGIN_SECONDS = 30.0
+HELPER_FAILED = 502
 VERBS = {
     "install": message("writing units and settings"),
     "stage": message("trying the new agent on a loopback port"),
@@ -61,6 +62,24 @@ class AgentFacts:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BuildFailed("the agent's answer about itself can't be read: {reason}", reason=repr(error)) from error
+
+
+def confirm_patiently(
+    client: SlaveClient, seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Any:
+    """Ask until the slave has confirmed, for at most so many seconds; return the commit that it confirmed.
+
+    Confirming twice is confirming once, so an agent that was killed meanwhile is asked again, and one whose helper was.
+    """
+    deadline = clock() + seconds
+    while True:
+        try:
+            return client.confirm().get("commit")
+        except (SlaveUnreachable, ProblemAnswer) as error:
+            is_refusal = isinstance(error, ProblemAnswer) and error.status != HELPER_FAILED
+            if is_refusal or clock() > deadline:
+                raise
+            sleep(POLL_SECONDS)
 
 
 class Activation:
@@ -136,7 +155,7 @@ class Activation:
 
     def confirm(self, client: SlaveClient) -> None:
         """Make it final: the installer's secrets die, the guard is disarmed."""
-        self._patiently(client.confirm)  # confirming twice is confirming once
+        confirm_patiently(client, self._settings.confirm_timeout_seconds, self._clock, self._sleep)
 
     def wait_until_undone(self) -> bool:
         """Wait until the guard on the slave has put the bootstrap back, so that another attempt finds it there; return

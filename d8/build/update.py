@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from d8.build.activation import POLL_SECONDS, UNDO_MARGIN_SECONDS, AgentFacts
+from d8.build.activation import POLL_SECONDS, UNDO_MARGIN_SECONDS, AgentFacts, confirm_patiently
 from d8.build.release_bundle import AgentRuntime, ReleaseBundles
 from d8.build.unfinished import only_builder_of
 from d8.errors import BuildFailed, D8Error, Refused, SlaveUnreachable
@@ -172,15 +172,8 @@ class SlaveUpdate:
         return second
 
     def _confirm(self, client: SlaveClient, commit: str) -> None:
-        deadline = self._tools.clock() + self._settings.confirm_timeout_seconds
-        while True:
-            try:
-                confirmed = client.confirm().get("commit")
-                break
-            except SlaveUnreachable:  # safe to repeat: confirming twice is confirming once
-                if self._tools.clock() > deadline:
-                    raise
-                self._tools.sleep(POLL_SECONDS)
+        seconds = self._settings.confirm_timeout_seconds
+        confirmed = confirm_patiently(client, seconds, self._tools.clock, self._tools.sleep)
         if confirmed != commit:  # the guard was faster
             text = "the agent runs commit {found} and not {wanted}"
             raise BuildFailed(text, found=confirmed, wanted=commit)
