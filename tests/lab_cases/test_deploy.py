@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -14,12 +16,14 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support.deployment import Change, Deployment
 from tests.support.handover import wait_until
+from tests.support.kills import AGENT, PYTHON, SERVING_HELPER, SWAP, PortWatch, kill_9, processes, swap_is_at
 from tests.support.pki import CertificateAuthority
 
-FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
+FIRST, SECOND = "a" * 40, "b" * 40
 CONFIRM_SECONDS = 20
-SEED = 7600
+SEED = 8324  # at the switch the swap itself, and each kind of victim at some step
 QUICK = ("--confirm-timeout", str(CONFIRM_SECONDS), "--stabilisation", "2")
+SUDO_RULES = "/root/sudoers.d"
 RULE = "siax-agent ALL=(ALL) NOPASSWD: /bin/systemctl\n"
 
 
@@ -31,12 +35,44 @@ def deployment(bare_host: Host) -> Deployment:
     return found
 
 
+@pytest.fixture(scope="module")
+def idle_deployments(lab: Lab) -> Iterator[dict[str, list[Deployment]]]:
+    """By profile, those that a test has left with a release at rest: to make one takes longer than many a test."""
+    idle: dict[str, list[Deployment]] = defaultdict(list)
+    yield idle
+    for deployment in [one for some in idle.values() for one in some]:
+        lab.remove(deployment.host)
+
+
 @pytest.fixture
-def deployed(deployment: Deployment) -> Deployment:
-    """The same with a first release that works."""
-    deployment.deploy(FIRST)
-    assert deployment.runs(FIRST)
-    return deployment
+def deployed(
+    request: pytest.FixtureRequest, idle_deployments: dict[str, list[Deployment]], lab: Lab
+) -> Iterator[Deployment]:
+    """A host of the profile (Debian 12, where the test names none) with a release that works and the sudo rules of
+    Debian: the one that the test before has left at rest, or a new one."""
+    profile = getattr(request, "param", "bare")
+    made = idle_deployments[profile].pop() if idle_deployments[profile] else a_first_release(lab.host(profile))
+    yield made
+    if made.rests():
+        made.host.run(f"rm -rf /etc/sudoers.d /var/backups/d8-sudoers-* && cp -a {SUDO_RULES} /etc/sudoers.d")
+        idle_deployments[profile].append(made)
+    else:
+        lab.remove(made.host)
+
+
+def a_first_release(host: Host) -> Deployment:
+    """Deploy one on the host, and keep a copy of its sudo rules."""
+    host.run(f"cp -a /etc/sudoers.d {SUDO_RULES}")
+    made = Deployment(host, QUICK)
+    made.bring_wheels()
+    made.deploy(FIRST)
+    assert made.runs(FIRST)
+    return made
+
+
+def another_commit() -> str:
+    """One that no host has had."""
+    return secrets.token_hex(20)
 
 
 def goes_the_whole_way(deployment: Deployment) -> None:
@@ -118,13 +154,13 @@ def locks_something_else(name: str, text: str) -> str:
     return re.sub(r"sha256:[0-9a-f]{4}", "sha256:ffff", text)
 
 
-def refuses_its_settings(name: str, text: str) -> str:
-    """A release that can't be laid out with the port that it is given."""
-    if name != "slave_agent/activation/settings.py":
+def has_a_wrong_setting(name: str, text: str) -> str:
+    """A release whose installation writes something into agent.json that the agent can't work with."""
+    if name != "slave_agent/activation/install.py":
         return text
-    known = 'reader.number("port", 1, 65535, 7600)'
-    assert known in text
-    return text.replace(known, 'reader.number("port", 1, 1023, 80)')
+    language = '        "language": settings.language,\n'
+    assert language in text
+    return text.replace(language, f'{language}        "watch_seconds": "often",\n', 1)
 
 
 # The guard's looks are so far apart that it does not step in; on a very slow machine it does, and its reason is told.
@@ -135,34 +171,46 @@ FAILURES: dict[str, tuple[Change | None, tuple[str, ...], str]] = {
     "a broken requirement": (locks_something_else, (), "requirements.txt could not be installed"),
     "an agent that does not start": (does_not_start, (), "no such thing"),
     "an agent that dies after five seconds": (dies_after_five_seconds, DYING, DIES),
-    "a wrong configuration": (refuses_its_settings, (), "port: must be a number from 1 to 1023"),
+    "a wrong configuration": (has_a_wrong_setting, (), "watch_seconds must be seconds"),
 }
+ON_DEBIAN_13 = "a wrong configuration"  # the others there only in the long form
+LONG = [pytest.mark.full]
+UPGRADES = [
+    *(pytest.param("bare", one, id=one) for one in FAILURES),
+    *(
+        pytest.param("debian13", one, id=f"Debian 13, {one}", marks=[] if one == ON_DEBIAN_13 else LONG)
+        for one in FAILURES
+    ),
+]
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(("deployed", "failure"), UPGRADES, indirect=["deployed"])
 def test_a_failed_upgrade_returns_to_the_release_before(deployed: Deployment, failure: str) -> None:
     change, words, reason = FAILURES[failure]
-    failed = deployed.deploy(SECOND, *words, change=change, expect=1)
+    first, before, third = deployed.confirmed(), deployed.releases(), another_commit()
+    failed = deployed.deploy(another_commit(), *words, change=change, expect=1)
     assert re.search(reason, failed.stderr), failed.stderr
-    assert f"The former release answers: {FIRST}" in failed.stdout
-    assert deployed.comes_to_run(FIRST, CONFIRM_SECONDS)
-    assert deployed.releases() == {FIRST}
-    deployed.deploy(THIRD)
-    assert deployed.runs(THIRD)
+    assert f"The former release answers: {first}" in failed.stdout
+    assert deployed.comes_to_run(first, CONFIRM_SECONDS)
+    assert deployed.releases() == before
+    deployed.deploy(third)
+    assert deployed.runs(third)
 
 
+@pytest.mark.parametrize("deployed", ["bare", pytest.param("debian13", marks=pytest.mark.full)], indirect=True)
 def test_a_full_disk_changes_nothing(deployed: Deployment) -> None:
-    deployed.bring(SECOND)
+    first, second = deployed.confirmed(), another_commit()
+    deployed.bring(second)
     with deployed.host.fill_disk("/opt"):
         full = deployed.run(expect=1)
         assert "Nothing was done" in full.stderr
-        assert deployed.runs(FIRST)
+        assert deployed.runs(first)
     with deployed.host.fill_disk("/opt/d8-agent/releases", free_kib=6000):
         full = deployed.run(expect=1)
         assert "No space left" in full.stderr, full.stderr
-        assert deployed.runs(FIRST)
+        assert deployed.runs(first)
     deployed.run()
-    assert deployed.runs(SECOND)
+    assert deployed.runs(second)
 
 
 def test_a_first_installation_that_fails_leaves_nothing(deployment: Deployment) -> None:
@@ -298,7 +346,7 @@ def test_the_sudoers_rule_is_explained_and_replaced(deployed: Deployment) -> Non
     assert "parsed OK" in host.run("visudo -c").stdout
     assert host.run("cat /var/backups/d8-sudoers-*/siax-agent").stdout == RULE
     assert "sudo rules" not in deployed.run("--status").stdout
-    assert deployed.runs(FIRST)
+    assert deployed.rests()
 
 
 def test_a_sudoers_rule_through_an_alias_is_named_and_a_harmless_one_is_not(deployed: Deployment) -> None:
@@ -326,65 +374,88 @@ def test_broken_sudoers_files_are_left_alone(deployed: Deployment) -> None:
 
 # --- kill -9 ---
 
-STEPS = {
-    # the words that the script says when a step begins, and who lives at that step
-    "Installing its locked packages": ("script", "activation"),
-    "Laying it out": ("script", "activation"),
-    "Trying it": ("script", "activation"),
-    "Giving it port": ("script", "activation", "agent"),
-    "Proving it": ("script", "activation", "agent"),
-}
-VICTIMS = {
-    "script": "pgrep -f '[d]esplegar_agent.sh'",
-    "activation": "pgrep -f '[d]8-activate'",
-    "agent": "systemctl show -p MainPID --value d8-agent.service | grep -vx 0",
+SCRIPT = processes("desplegar_agent.sh")
+PROVE = processes("d8-activate prove", begins_with=PYTHON)
+
+NOW = "true"
+STEPS: dict[str, dict[str, tuple[str, str]]] = {
+    # The words that the script says when a step begins, and who lives at that step: the commands that print its pids,
+    # and that say when to kill. The agent is the one before until the swap, a unit of its own, stops it; that is killed
+    # while neither runs. Nothing of a deployment runs in the helper, and it has no master.
+    "Installing its locked packages": {
+        "script": (SCRIPT, NOW),
+        "activation": (processes("d8-activate prepare", begins_with=PYTHON), NOW),
+        "agent": (AGENT, NOW),
+    },
+    "Laying it out": {
+        "script": (SCRIPT, NOW),
+        "activation": (processes("d8-activate install", begins_with=PYTHON), NOW),
+        "agent": (AGENT, NOW),
+        "helper": (SERVING_HELPER, NOW),
+    },
+    "Trying it": {
+        "script": (SCRIPT, NOW),
+        "activation": (processes("d8-activate stage", begins_with=PYTHON), NOW),
+        "agent": (AGENT, NOW),
+        "helper": (SERVING_HELPER, NOW),
+    },
+    "Giving it port": {
+        "script": (SCRIPT, NOW),
+        "activation": (SWAP, swap_is_at("starting_agent")),
+        "agent": (AGENT, NOW),
+        "helper": (SERVING_HELPER, NOW),
+    },
+    "Proving it": {
+        "script": (SCRIPT, NOW),
+        "activation": (PROVE, NOW),
+        "agent": (AGENT, NOW),
+        "helper": (SERVING_HELPER, NOW),
+    },
 }
 EVERY = [(step, victim) for step, victims in STEPS.items() for victim in victims]
-SEEDED = [(step, random.Random(f"{SEED}-{step}").choice(victims)) for step, victims in STEPS.items()]
-ONE = random.Random(SEED).choice(SEEDED)
+SEEDED = [(step, random.Random(f"{SEED}-{step}").choice(list(victims))) for step, victims in STEPS.items()]
 
 
 def kill_at(deployed: Deployment, step: str, victim: str) -> None:
-    """Begin an upgrade and kill -9 the victim when the step begins: within the timeout a proved release answers, and
-    the next run of the script settles everything."""
-    host = deployed.host
-    deployed.bring(SECOND)
+    """Begin an upgrade and kill -9 the victim when the step begins: from then on a proved release always answers within
+    the timeout, and the next run of the script settles everything."""
+    host, first, second = deployed.host, deployed.confirmed(), another_commit()
+    deployed.bring(second)
     script = host.popen(deployed.command("--stabilisation 5"), "root")
-    reader = threading.Thread(target=lambda: None)
     assert script.stdout is not None
     for line in script.stdout:
-        text = line.decode() if isinstance(line, bytes) else line
-        if step in text:
-            host.run(f"for pid in $({VICTIMS[victim]}); do kill -9 $pid; done", check=False)
-            reader = threading.Thread(target=script.communicate)  # what it still says must not block it
-            reader.start()
+        if step.encode() in line:
             break
-    assert reader.ident is not None, f"the script never came to {step}"
-    reader.join(120)
-
-    def somebody_answers() -> bool:
-        return deployed.status().get("answering", {}).get("commit") in (FIRST, SECOND)
-
-    assert wait_until(somebody_answers, CONFIRM_SECONDS), deployed.status()
+    else:
+        pytest.fail(f"the script never came to {step}")
+    reader = threading.Thread(target=script.communicate)  # what it still says must not block it
+    reader.start()
 
     def is_settled() -> bool:
         known = deployed.status()
-        return known.get("phase") in ("confirmed", "installed", "staged") and somebody_answers()
+        is_ours = known.get("answering", {}).get("commit") in (first, second)
+        return is_ours and known.get("phase") in ("confirmed", "installed", "staged")
 
-    assert wait_until(is_settled, 3 * CONFIRM_SECONDS), deployed.status()
-    deployed.wait_for_lock()
-    deployed.run(user="root")
-    assert deployed.runs(SECOND)
+    with PortWatch(host, {deployed.fingerprint()}) as port:
+        found, when = STEPS[step][victim]
+        kill_9(host, found, when=when)
+        reader.join(120)
+        assert not reader.is_alive(), "the script never ended"
+        assert wait_until(is_settled, 3 * CONFIRM_SECONDS), deployed.status()
+        deployed.wait_for_lock()
+        deployed.run(user="root")
+        assert deployed.runs(second)
+    port.assert_nobody_was_locked_out(CONFIRM_SECONDS + 5)
 
 
-@pytest.mark.parametrize(("step", "victim"), [ONE])
-def test_a_kill_during_an_upgrade_locks_nobody_out(deployed: Deployment, step: str, victim: str) -> None:
+@pytest.mark.parametrize(("step", "victim"), SEEDED)
+def test_a_kill_at_each_step_of_an_upgrade_locks_nobody_out(deployed: Deployment, step: str, victim: str) -> None:
     kill_at(deployed, step, victim)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("step", "victim"), [case for case in EVERY if case != ONE])
-def test_a_kill_at_any_step_locks_nobody_out(deployed: Deployment, step: str, victim: str) -> None:
+@pytest.mark.parametrize(("step", "victim"), [case for case in EVERY if case not in SEEDED])
+def test_any_kill_at_any_step_of_an_upgrade_locks_nobody_out(deployed: Deployment, step: str, victim: str) -> None:
     kill_at(deployed, step, victim)
 
 
@@ -394,7 +465,7 @@ def test_a_first_installation_that_was_killed_unconfirmed_is_gone_by_itself(depl
     deployment.bring(FIRST)
     script = host.popen(deployment.command("--stabilisation 60"), "root")
     assert wait_until(lambda: deployment.status().get("phase") == "handed_over", 120)
-    host.run(f"for pid in $({VICTIMS['script']}) $({VICTIMS['activation']}); do kill -9 $pid; done", check=False)
+    kill_9(host, f"{SCRIPT}; {PROVE}", when=f"{PROVE} >/dev/null")
     script.communicate()
     assert wait_until(lambda: deployment.leftovers() == before, 3 * CONFIRM_SECONDS), deployment.leftovers()
     deployment.wait_for_lock()
@@ -409,7 +480,7 @@ def test_the_next_run_takes_an_interrupted_first_installation_back(deployment: D
     active = "env PATH=/home/pi/venv/bin:$PATH GIT_DIR=/nowhere "
     script = host.popen(active + deployment.command("--stabilisation 300 --confirm-timeout 600"), "root")
     assert wait_until(lambda: deployment.status().get("phase") == "handed_over", 120)
-    host.run(f"for pid in $({VICTIMS['script']}) $({VICTIMS['activation']}); do kill -9 $pid; done", check=False)
+    kill_9(host, f"{SCRIPT}; {PROVE}", when=f"{PROVE} >/dev/null")
     script.communicate()
     deployment.wait_for_lock()
     assert "handed_over" in deployment.run("--status", expect=1).stdout

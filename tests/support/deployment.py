@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import json
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -127,6 +129,20 @@ class Deployment:
             return False
         known = self.status()
         return status == 200 and document["agent"]["commit"] == known.get("confirmed_commit") == commit
+
+    def confirmed(self) -> str:
+        """The commit that is confirmed."""
+        return str(self.status()["confirmed_commit"])
+
+    def rests(self) -> bool:
+        """Whether a confirmed release answers and nothing else is under way."""
+        known = self.status()
+        return known.get("phase") == "confirmed" and self.runs(known["confirmed_commit"])
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate that it was installed with."""
+        certificate = ssl.PEM_cert_to_DER_cert(self.host.run("cat /etc/d8-agent/certificate.pem").stdout)
+        return hashlib.sha256(certificate).hexdigest()
 
     def comes_to_run(self, commit: str, seconds: float) -> bool:
         """Whether it does within the time, and the activation is settled."""

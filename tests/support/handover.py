@@ -242,14 +242,25 @@ class SlaveUnderTest:
         assert self.verb("handover", commit=commit)["started"] is True
         assert self.wait_for("agent", commit=commit), self.verb("status", commit=commit)
 
-    def enrol_and_confirm(self) -> None:
-        """What the master does once the agent answers: a credential of its own, then the confirmation with it."""
+    def enrol(self) -> None:
+        """What the master does once the agent answers: a credential of its own."""
         ca = self.authority.certificate
         body = {"slave_id": self.settings()["slave_id"], **self.agent.travelling, "ca_certificate": ca}
         enrolled = self.call("POST", "/api/agent/enroll", self.installer, body)
         assert enrolled.status == 200, enrolled.document
+
+    def enrol_and_confirm(self) -> None:
+        """The same, and then the confirmation with it."""
+        self.enrol()
         confirmed = self.call("POST", "/api/agent/confirm", self.agent, {})
         assert confirmed.status == 200, confirmed.document
+
+    def is_confirmed(self) -> bool:
+        """Whether the agent says so when asked to confirm; an agent or a helper that was killed may give no answer."""
+        try:
+            return self.call("POST", "/api/agent/confirm", self.agent, {}).status == 200
+        except (OSError, ValueError, IndexError):
+            return False
 
     def activate(self, commit: str = COMMIT) -> None:
         """The whole way to a confirmed agent."""
@@ -263,28 +274,11 @@ class SlaveUnderTest:
         self, method: str, path: str, credential: TestCredential | None = None, body: Any = None, timeout: float = 30
     ) -> Answered:
         """One call from this machine, over the network."""
-        data = b"" if body is None else json.dumps(body).encode()
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host.address}:{PORT}", "Connection: close"]
-        lines += [f"Content-Length: {len(data)}", "Content-Type: application/json"]
-        lines += [f"Authorization: Bearer {credential.token}"] if credential else []
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with context.wrap_socket(socket.socket()) as link:  # wrapped first: a reset while wrapping would leak it
-            link.settimeout(timeout)
-            link.connect((self.host.address, PORT))
-            fingerprint = hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
-            link.sendall("\r\n".join([*lines, "", ""]).encode() + data)
-            reply = b"".join(iter(lambda: link.recv(65536), b""))
-        head, _, text = reply.partition(b"\r\n\r\n")
-        status, document = int(head.split()[1]), json.loads(text)
-        return Answered(str(document.get("mode", "")), fingerprint, document.get("commit"), status, document)
+        return _call(self.host.address, method, path, credential, body, timeout)
 
     def who_answers(self, timeout: float = 2) -> Answered:
         """Who answers at this moment."""
-        try:
-            return self.call("GET", "/api/health", timeout=timeout)
-        except (OSError, ValueError, IndexError):
-            return NOBODY
+        return who_answers_at(self.host.address, timeout)
 
     def wait_for(self, mode: str, seconds: float = 20, commit: str | None = None) -> bool:
         """Whether that server answers within the time."""
@@ -306,6 +300,34 @@ class SlaveUnderTest:
     def pid_of_unit(self, unit: str) -> int:
         """The main process of a unit, 0 where it does not run."""
         return int(self.host.run(["systemctl", "show", "-p", "MainPID", "--value", unit]).stdout or 0)
+
+
+def who_answers_at(address: str, timeout: float = 2) -> Answered:
+    """Who answers on that host's port at this moment."""
+    try:
+        return _call(address, "GET", "/api/health", None, None, timeout)
+    except (OSError, ValueError, IndexError):
+        return NOBODY
+
+
+def _call(
+    address: str, method: str, path: str, credential: TestCredential | None, body: Any, timeout: float
+) -> Answered:
+    data = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {address}:{PORT}", "Connection: close"]
+    lines += [f"Content-Length: {len(data)}", "Content-Type: application/json"]
+    lines += [f"Authorization: Bearer {credential.token}"] if credential else []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(socket.socket()) as link:  # wrapped first: a reset while wrapping would leak it
+        link.settimeout(timeout)
+        link.connect((address, PORT))
+        fingerprint = hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
+        link.sendall("\r\n".join([*lines, "", ""]).encode() + data)
+        reply = b"".join(iter(lambda: link.recv(65536), b""))
+    head, _, text = reply.partition(b"\r\n\r\n")
+    status, document = int(head.split()[1]), json.loads(text)
+    return Answered(str(document.get("mode", "")), fingerprint, document.get("commit"), status, document)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
