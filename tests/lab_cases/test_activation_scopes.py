@@ -10,6 +10,7 @@ import pytest
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.support.handover import SlaveUnderTest, wait_until
+from tests.support.kills import kill_9, processes
 
 FORBIDDEN = ("sudo", "systemctl", "systemd-run", "loginctl", "crontab", "apt-get")
 
@@ -37,7 +38,7 @@ def prepared(host: Host, scope: str, timeout_seconds: float = TIMEOUT_SECONDS) -
 
 
 def kill(slave: SlaveUnderTest, pattern: str) -> None:
-    slave.host.run(f"pkill -9 -f -- '{pattern}'", check=False)
+    kill_9(slave.host, processes(pattern))
 
 
 def test_user_units_survive_a_reboot(lingering_host: Host) -> None:
