@@ -22,6 +22,7 @@ from tests.support.pki import CertificateAuthority
 FIRST, SECOND = "a" * 40, "b" * 40
 CONFIRM_SECONDS = 20
 SEED = 8324  # at the switch the swap itself, and each kind of victim at some step
+PATIENT = "--confirm-timeout 60"  # where nothing goes wrong
 QUICK = ("--confirm-timeout", str(CONFIRM_SECONDS), "--stabilisation", "2")
 SUDO_RULES = "/root/sudoers.d"
 RULE = "siax-agent ALL=(ALL) NOPASSWD: /bin/systemctl\n"
@@ -65,7 +66,7 @@ def a_first_release(host: Host) -> Deployment:
     host.run(f"cp -a /etc/sudoers.d {SUDO_RULES}")
     made = Deployment(host, QUICK)
     made.bring_wheels()
-    made.deploy(FIRST)
+    made.deploy(FIRST, PATIENT)
     assert made.runs(FIRST)
     return made
 
@@ -193,7 +194,7 @@ def test_a_failed_upgrade_returns_to_the_release_before(deployed: Deployment, fa
     assert f"The former release answers: {first}" in failed.stdout
     assert deployed.comes_to_run(first, CONFIRM_SECONDS)
     assert deployed.releases() == before
-    deployed.deploy(third)
+    deployed.deploy(third, PATIENT)
     assert deployed.runs(third)
 
 
@@ -209,7 +210,7 @@ def test_a_full_disk_changes_nothing(deployed: Deployment) -> None:
         full = deployed.run(expect=1)
         assert "No space left" in full.stderr, full.stderr
         assert deployed.runs(first)
-    deployed.run()
+    deployed.run(PATIENT)
     assert deployed.runs(second)
 
 
@@ -443,7 +444,7 @@ def kill_at(deployed: Deployment, step: str, victim: str) -> None:
         assert not reader.is_alive(), "the script never ended"
         assert wait_until(is_settled, 3 * CONFIRM_SECONDS), deployed.status()
         deployed.wait_for_lock()
-        deployed.run(user="root")
+        deployed.run(PATIENT, user="root")
         assert deployed.runs(second)
     port.assert_nobody_was_locked_out(CONFIRM_SECONDS + 5)
 
