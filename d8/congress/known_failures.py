@@ -148,6 +148,7 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
             r"guard took the handover back",
             r"handover (awaits its confirmation|is running already)",
             r"release was not tried out yet",
+            r"installer's server (did not start again|is not there any more)",
         ),
     ),
     KnownFailure(
@@ -539,7 +540,13 @@ KNOWN_FAILURES: tuple[KnownFailure, ...] = (
         message(
             "Raise D8_INSTALL_TIMEOUT or D8_COMMAND_TIMEOUT in .env and build again; the log shows the last lines."
         ),
-        (r"no end after \S+ s", r"timed out", r"operation too slow", r"exit (code )?124\b"),
+        (
+            r"no end after \S+ s",
+            r"were not removed within \S+ s",
+            r"timed out",
+            r"operation too slow",
+            r"exit (code )?124\b",
+        ),
     ),
 )
 
