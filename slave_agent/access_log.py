@@ -13,6 +13,7 @@ from slave_agent.bootstrap.throttle import network_of
 
 WINDOW_SECONDS = 60.0
 LINES_PER_WINDOW = 10
+EVERYBODYS = ("/api/health", "/login", "/static/")
 _NETWORKS = 256
 
 _log = logging.getLogger("slave_agent.access")
@@ -32,8 +33,8 @@ class Answered:
 
 
 class AccessLog:
-    """Strangers get ten lines a minute and network, and then a number of those that were left out. A guard and a
-    monitor that only ask for the health, and get it, need none.
+    """Strangers get ten lines a minute and network, and then a number of those that were left out. Who only asks for
+    what is everybody's, and gets it, needs none: a guard or monitor the health, a browser the login and its files.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +46,7 @@ class AccessLog:
         """Given an answered request, log it if it is worth a line."""
         left_out = 0
         if answered.who is None:
-            if (answered.path, answered.status) == ("/api/health", 200):
+            if answered.status == 200 and answered.path.startswith(EVERYBODYS):
                 return
             counted = self._left_out(network_of(answered.address))
             if counted is None:

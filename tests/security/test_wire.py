@@ -24,6 +24,7 @@ from d8.build.context import BuildContext
 from d8.errors import Refused
 from d8.fleet.connection import connect
 from d8.fleet.names import Address
+from d8.masking import Masker
 from d8.models import BuildStatus, Credential, CredentialKind, Slave, TokenScope
 from tests.support.agent_process import RunningAgent, running_agent, write_private
 from tests.support.fakes import make_settings, make_slave
@@ -147,5 +148,6 @@ def activation_of(workplace: Workplace, address: Address) -> Activation:
         address=address,
         slave_id=make_slave().slave_id,
         facts=facts,
+        masker=Masker(),
     )
     return Activation(cast(BuildContext, context), sleep=lambda _seconds: None)

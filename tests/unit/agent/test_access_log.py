@@ -48,9 +48,10 @@ def test_each_request_of_somebody_known_gets_its_line(caplog: pytest.LogCaptureF
     assert len(caplog.records) == 3
 
 
-def test_the_looks_of_a_guard_get_none_as_long_as_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("path", ["/api/health", "/login", "/static/panel.css"])
+def test_what_is_everybodys_gets_none_as_long_as_all_is_well(caplog: pytest.LogCaptureFixture, path: str) -> None:
     log = AccessLog(Clock())
     with caplog.at_level(logging.INFO, "slave_agent.access"):
-        log.record(answered("127.0.0.1", path="/api/health", status=200))
-        log.record(answered("127.0.0.1", path="/api/health", status=503))
+        log.record(answered("127.0.0.1", path=path, status=200))
+        log.record(answered("127.0.0.1", path=path, status=503))
     assert len(caplog.records) == 1
