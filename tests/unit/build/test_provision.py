@@ -31,7 +31,7 @@ class ShellWithoutGit:
 
     def upload(self, name: str, _content: bytes) -> str:
         self.sent.append(name)
-        return f"/work/{name}"
+        return f"/upload/{name}"
 
     def require(self, command: Any, purpose: Any, **_options: Any) -> None:
         self.required.append(str(purpose))
@@ -54,5 +54,5 @@ def test_without_git_the_master_sends_the_source_and_keeps_the_token(
     facts: Any = SimpleNamespace(git=None, package_manager=manager, privilege=privilege)
     can_fetch = provision.install_prerequisites(shell, facts, SETTINGS, PROGRESS, Step())
     path = provision.bring_source(shell, SETTINGS, COMMIT, can_fetch, PROGRESS, Step())
-    assert path == f"/work/source-{COMMIT.hash}.tar.gz"
+    assert path == f"/upload/source-{COMMIT.hash}.tar.gz"
     assert (shell.required, shell.sent) == (asked, [f"source-{COMMIT.hash}.tar.gz"])

@@ -13,7 +13,7 @@ from d8.commands import packages
 
 LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (python3)"
 DEAD_SOURCE = "E: The repository 'https://dead.example trixie Release' does not have a Release file."
-RESOLVING = "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'"
+RESOLVING = "W: Failed to fetch http://deb.example.org/x  Temporary failure resolving 'deb.example.org'"
 # Answers of `update` in turn: one file each, its first line the exit code, the rest what it says on standard error.
 APT = """#!/bin/sh
 echo "$*" >> "$here/calls"
