@@ -13,6 +13,8 @@ from slave_agent.activation.retreat import wait_for
 from slave_agent.activation.states import CredentialKind, Mode
 from slave_agent.activation.swap import stop_plain_bootstrap
 
+TRIES = 2  # a look of the guard that has begun may let the copy answer once more
+
 
 def check_installers_server(activation: Activation) -> None:
     """Return where the installer's server has the port, or could have it. Raises ActivationError where it is gone, as
@@ -39,22 +41,33 @@ def give_back(activation: Activation, record: Record) -> bool:
     check_installers_server(activation)
     if installers_server_runs(activation.layout, record):
         return False
+    activation.keeper.stop_swap()
+    with activation.store.swapping():  # so that the guard does not let the copy answer in between
+        problem = ""
+        for _ in range(TRIES):
+            problem = _start_installers_server(activation, record)
+            if not problem:
+                return True
+        activation.keeper.start_bootstrap()
+    raise ActivationError(
+        f"The installer's server did not start again: {problem}", "The copy of it answers: build the slave again."
+    )
+
+
+def _start_installers_server(activation: Activation, record: Record) -> str:
+    """End the copy, whoever started it, and start the installer's; return what stood against it, or an empty text."""
     keeper, folder = activation.keeper, Path(record.installer_folder or "/")
-    keeper.stop_swap()
     keeper.stop_bootstrap()
     keeper.close_port()
     stop_plain_bootstrap(activation, record)
     argv = [activation.layout.python, "-I", str(folder / processes.BOOTSTRAP_FILE)]
     argv += ["--config", str(folder / "config.json")]
     started = keeper.start_installers_server(str(record.bootstrap_user), argv, folder / "start.log")
-    if started.is_ok and wait_for(activation, record, Mode.BOOTSTRAP):
-        return True
-    stop_plain_bootstrap(activation, record)
-    keeper.start_bootstrap()
-    problem = "it did not answer" if started.is_ok else started.reason
-    raise ActivationError(
-        f"The installer's server did not start again: {problem}", "The copy of it answers: build the slave again."
-    )
+    if not started.is_ok:
+        return started.reason
+    if not wait_for(activation, record, Mode.BOOTSTRAP):
+        return "it did not answer"
+    return "" if installers_server_runs(activation.layout, record) else "the copy of it was faster"
 
 
 def installers_server_runs(layout: Layout, record: Record) -> bool:

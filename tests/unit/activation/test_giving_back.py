@@ -70,9 +70,39 @@ def activation(tmp_path: Path, keeper: Keeper, home: Path, monkeypatch: pytest.M
     return Activation(layout, store, keeper, None, lambda _: None)  # type: ignore[arg-type]
 
 
-def test_the_copy_ends_before_the_installers_server_starts(activation: Activation, keeper: Keeper) -> None:
+STARTED = ["stop_bootstrap", "close_port", "start_installers_server"]
+
+
+def holding_the_port(monkeypatch: pytest.MonkeyPatch, *looks: bool) -> None:
+    """Whether it is the installer's server that has the port, look by look."""
+    told = iter(looks)
+    monkeypatch.setattr(giving_back, "installers_server_runs", lambda *_words: next(told))
+
+
+def test_the_copy_ends_before_the_installers_server_starts(
+    activation: Activation, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding_the_port(monkeypatch, False, False, True)
     assert giving_back.give_back(activation, activation.store.load()) is True
-    assert keeper.told == ["stop_swap", "stop_bootstrap", "close_port", "start_installers_server"]
+    assert keeper.told == ["stop_swap", *STARTED]
+
+
+def test_the_guard_leaves_the_port_alone_meanwhile(
+    activation: Activation, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding_the_port(monkeypatch, False, False, True)
+    seen: list[bool] = []
+    monkeypatch.setattr(giving_back, "wait_for", lambda *_words: seen.append(activation.store.is_swapping()) or True)
+    giving_back.give_back(activation, activation.store.load())
+    assert seen == [True] and not activation.store.is_swapping()
+
+
+def test_a_copy_that_was_faster_is_not_taken_for_the_installers_server(
+    activation: Activation, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding_the_port(monkeypatch, False, False, False, True)
+    assert giving_back.give_back(activation, activation.store.load()) is True
+    assert keeper.told == ["stop_swap", *STARTED, *STARTED]
 
 
 def test_one_that_does_not_answer_leaves_the_copy_answering(
